@@ -1,0 +1,1 @@
+"""TOML files read into typed, checked settings."""

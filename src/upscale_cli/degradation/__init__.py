@@ -1,0 +1,1 @@
+"""The generic real-world degradation model."""

@@ -1,0 +1,1 @@
+"""Pictures in and out, faithful in depth, colour, alpha and orientation."""

@@ -1,0 +1,1 @@
+"""Tiled inference: pure geometry, the upscaler, the self-ensemble, devices and precision."""

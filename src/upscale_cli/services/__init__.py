@@ -1,0 +1,1 @@
+"""The use cases: plain arguments in, a frozen report out; no printing, no exit."""

@@ -1,0 +1,1 @@
+"""Checkpoints: the catalogue, the cache, the downloader, the safe reader."""
