@@ -1,0 +1,175 @@
+"""G_SR of SRResCycGAN (section 3.3): bilinear upsampling, a residual network at high resolution, a projection.
+
+Everything in this room works on RGB in [0, 255], as the paper does; `network.py` is the door where [0, 1] is rescaled.
+The network's own border treatment is reflection before every convolution, and zeros before the last one (a transposed
+convolution in the official code). Tiles are computed with *valid* convolutions on their inner sides and that
+treatment on the picture's border only, so that a tile is a part of the whole picture's result.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from upscale_cli.inference.tiling import WHOLE, Edges
+from upscale_cli.methods.srrescycgan.config import GeneratorSettings
+from upscale_cli.methods.srrescycgan.noise import estimate_noise
+
+SCALE = 4
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The network's tensors with weight normalisation folded.
+
+    conv1, conv_out: (weight, bias).  blocks: (slope1, weight1, bias1, slope2, weight2, bias2) of each residual block.
+    """
+
+    conv1: tuple[Tensor, Tensor]
+    blocks: tuple[tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], ...]
+    conv_out: tuple[Tensor, Tensor]
+
+    @property
+    def radius(self) -> int:
+        """Receptive-field radius in output pixels: what the convolutions shrink an unpadded side by."""
+        return 2 + 2 * len(self.blocks) + 2
+
+
+class WeightNormed(nn.Module):
+    """weight = g * v / ||v||, the norm taken over every axis but the first (weight normalisation).
+
+    The official files keep `weight_g`, `weight_v` and `bias` under these names.
+    """
+
+    def __init__(self, first: int, second: int, size: int, bias: int) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(second * size * size)
+        # PyTorch's own initialisation: the official He initialisation never reaches a weight-normalised layer
+        self.weight_v = nn.Parameter(torch.empty(first, second, size, size).uniform_(-bound, bound))
+        self.weight_g = nn.Parameter(self.weight_v.detach().flatten(1).norm(dim=1).reshape(first, 1, 1, 1))
+        self.bias = nn.Parameter(torch.empty(bias).uniform_(-bound, bound))
+
+    def weight(self) -> Tensor:
+        """The folded weight, (first, second, size, size)."""
+        norm = self.weight_v.flatten(1).norm(dim=1).reshape(-1, 1, 1, 1)
+        return self.weight_v * (self.weight_g / norm)
+
+
+class BasicBlock(nn.Module):
+    """PReLU, 3x3, PReLU, 3x3 (section 3.3: pre-activation)."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.conv1 = WeightNormed(features, features, 3, features)
+        self.relu1 = nn.PReLU(features, init=0.1)
+        self.relu2 = nn.PReLU(features, init=0.1)
+        self.conv2 = WeightNormed(features, features, 3, features)
+
+
+class ResDNet(nn.Module):
+    """Encoder, residual blocks and decoder; only holds the parameters under their official names."""
+
+    def __init__(self, features: int, blocks: int) -> None:
+        super().__init__()
+        self.conv1 = WeightNormed(features, 3, 5, features)
+        self.layer1 = nn.Sequential(*(BasicBlock(features) for _ in range(blocks)))
+        # A transposed convolution in the official code: its first axis is the input channel.
+        self.conv_out = WeightNormed(features, 3, 5, 3)
+
+
+class Generator(nn.Module):
+    """G_SR with the official parameter names; (B, 3, h, w) RGB in [0, 255] -> (B, 3, 4h, 4w) in [0, 255]."""
+
+    def __init__(self, settings: GeneratorSettings | None = None) -> None:
+        super().__init__()
+        self.settings = settings or GeneratorSettings()
+        # The official checkpoints have learned about 9 for the upsampled picture's tiny sigma. The robust estimate is in
+        # grey levels of the input itself, where a few times sigma is the size of a residual.
+        start = 9.0 if self.settings.noise_estimate == "upsampled" else math.log(8.0)
+        self.alpha = nn.Parameter(torch.tensor([start]))
+        self.model = ResDNet(self.settings.features, self.settings.blocks)
+
+    def kernels(self, body: torch.dtype = torch.float32) -> Kernels:
+        """The folded tensors; differentiable, so that training and inference share one network.
+
+        body: dtype of the residual blocks. Encoder and decoder keep float32: this network amplifies rounding there.
+        """
+        model = self.model
+        blocks = tuple(_block_tensors(block, body) for block in model.layer1 if isinstance(block, BasicBlock))
+        # With stride 1 a transposed convolution is a convolution with the kernel turned by 180 degrees.
+        last = model.conv_out.weight().flip(2, 3).transpose(0, 1)
+        return Kernels((model.conv1.weight(), model.conv1.bias), blocks, (last, model.conv_out.bias))
+
+    def forward(self, y: Tensor, body: torch.dtype = torch.float32) -> Tensor:
+        """x = clip(up(y) - projection(residual)), section 3.3."""
+        upsampled = upsample(y)
+        sigma = estimate_noise(y, self.settings.noise_estimate)
+        r = residual(upsampled, self.kernels(body))
+        factor = projection_factor(residual_energy(r), sigma, self.alpha, r[0].numel())
+        return (upsampled - r * factor.reshape(-1, 1, 1, 1)).clamp(0, 255)
+
+
+def upsample(y: Tensor) -> Tensor:
+    """Bilinear x4 with half-pixel centres. The paper says bicubic; the released weights were trained on bilinear."""
+    return F.interpolate(y, scale_factor=SCALE, mode="bilinear", align_corners=False)
+
+
+def residual(upsampled: Tensor, kernels: Kernels, edges: Edges = WHOLE) -> Tensor:
+    """The decoder's output before the projection: what is to be taken away from the upsampled picture.
+
+    upsampled: (B, 3, H, W) in [0, 255] -> (B, 3, H', W'), smaller by `kernels.radius` on each side that is not a border
+    of the picture.  The dtype of `kernels.blocks` is the body's; the other layers bring their own.
+    """
+    x = _convolve(upsampled, *kernels.conv1, edges)
+    for number, (slope1, weight1, bias1, slope2, weight2, bias2) in enumerate(kernels.blocks):
+        x = x.to(weight1.dtype)
+        out = _convolve(F.prelu(x, slope1), weight1, bias1, edges)
+        out = _convolve(F.prelu(out, slope2), weight2, bias2, edges)
+        # The official first block has no shortcut.
+        x = out if number == 0 else out.add_(_inner(x, 2, edges))
+    return _convolve(x.to(kernels.conv_out[0].dtype), *kernels.conv_out, edges, mode="constant")
+
+
+def residual_energy(r: Tensor) -> Tensor:
+    """||r||^2 of each sample, in float64: (B, 3, H, W) -> (B,)."""
+    return r.flatten(1).double().square().sum(1)
+
+
+def projection_factor(energy: Tensor, sigma: Tensor, alpha: Tensor, size: int) -> Tensor:
+    """The projection layer's factor epsilon / max(||r||, epsilon), with epsilon = exp(alpha) sigma sqrt(CHW - 1).
+
+    energy: ||r||^2 (B,).  sigma: noise level in grey levels (B,).  size: C*H*W -> (B,) float32, 1 where inactive.
+    """
+    epsilon = noise_bound(sigma, alpha, size)
+    return (epsilon / torch.maximum(energy.sqrt(), epsilon).clamp_min(1e-30)).float()
+
+
+def noise_bound(sigma: Tensor, alpha: Tensor, size: int) -> Tensor:
+    """epsilon = exp(alpha) sigma sqrt(CHW - 1), the largest residual norm that the projection lets pass; (B,)."""
+    return torch.exp(alpha.double()) * sigma.double() * math.sqrt(size - 1)
+
+
+def _block_tensors(block: BasicBlock, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    first = block.relu1.weight.to(dtype), block.conv1.weight().to(dtype), block.conv1.bias.to(dtype)
+    second = block.relu2.weight.to(dtype), block.conv2.weight().to(dtype), block.conv2.bias.to(dtype)
+    return *first, *second
+
+
+def _convolve(x: Tensor, weight: Tensor, bias: Tensor, edges: Edges, mode: str = "reflect") -> Tensor:
+    margin = weight.shape[-1] // 2
+    if any(edges):
+        x = F.pad(x, _sides(margin, edges), mode=mode)
+    return F.conv2d(x, weight, bias)
+
+
+def _inner(x: Tensor, margin: int, edges: Edges) -> Tensor:
+    """`x` without `margin` pixels on the sides that valid convolutions have eaten."""
+    left, right, top, bottom = (margin * (not edge) for edge in (edges.left, edges.right, edges.top, edges.bottom))
+    return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
+
+
+def _sides(margin: int, edges: Edges) -> Sequence[int]:
+    return [margin * edge for edge in (edges.left, edges.right, edges.top, edges.bottom)]

@@ -1,0 +1,113 @@
+"""The noise estimate sigma that the projection layer needs: the median of a wavelet's diagonal details.
+
+sigma = median(|d|) / 0.6745 (Mallat's estimator; the paper's reference [14]), the mean over the three colours.
+All of it runs in true float32 with autocast off: on the upsampled picture sigma is about 1e-5 of the range, and half
+precision would multiply it.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# High-pass decomposition filter of the Daubechies wavelet with 7 vanishing moments.
+DB7 = (
+    -0.07785205408506236, 0.39653931948230575, -0.7291320908465551, 0.4697822874053586,
+    0.14390600392910627, -0.22403618499416572, -0.07130921926705004, 0.0806126091510659,
+    0.03802993693503463, -0.01657454163101562, -0.012550998556013784, 0.00042957797300470274,
+    0.0018016407039998328, 0.0003537138000010399,
+)  # fmt: skip
+GAUSSIAN = 0.6745
+"""Median of |N(0, 1)|."""
+FLAT = 0.25
+"""Details below this many grey levels are a flat area, which says nothing about noise (a page, a clipped sky)."""
+FLOOR = 1.0
+"""The robust estimate is never below this many grey levels: 8 bits and any camera leave that much."""
+
+
+def estimate_noise(y: Tensor, kind: Literal["upsampled", "robust"]) -> Tensor:
+    """sigma of each picture in grey levels: (B, 3, h, w) in [0, 255] -> (B,) float32, detached (section 3.5)."""
+    with torch.no_grad(), torch.autocast(y.device.type, enabled=False):
+        return upsampled_noise(y) if kind == "upsampled" else robust_noise(y)
+
+
+def upsampled_noise(y: Tensor, rows: int = 64) -> Tensor:
+    """The official estimate: on the bilinearly x4 upsampled picture, all details; (B, 3, h, w) in [0, 255] -> (B,).
+
+    The upsampled picture never exists whole: `rows` input rows are upsampled and filtered at a time.
+    """
+    return torch.stack([_upsampled_noise_of(picture, rows) for picture in y])
+
+
+def robust_noise(y: Tensor) -> Tensor:
+    """This project's estimate: on the input itself, flat areas left out, never below FLOOR; like `upsampled_noise`."""
+    details = diagonal_details(y.float()).abs().flatten(2)
+    details = details.masked_fill(details < FLAT, torch.nan)
+    sigma = details.nanmedian(dim=2).values.nan_to_num(0.0) / GAUSSIAN
+    return sigma.mean(1).clamp_min(FLOOR)
+
+
+def diagonal_details(x: Tensor) -> Tensor:
+    """|d| before the modulus: rows filtered first, then columns, stride 2, reflection of 7; (B, C, H, W) -> half size."""
+    return _filter(_filter(x).transpose(2, 3)).transpose(2, 3)
+
+
+def median_noise(details: Tensor) -> Tensor:
+    """median(|d|) / 0.6745, the lower of two middle values, mean over colours: (B, C, n) -> (B,)."""
+    return details.abs().median(dim=2).values.div(GAUSSIAN).mean(1)
+
+
+def _upsampled_noise_of(picture: Tensor, rows: int) -> Tensor:
+    return torch.stack([_lower_median(_details_in_strips(colour[None, None], rows)) for colour in picture]).mean()
+
+
+def _lower_median(details: Tensor) -> Tensor:
+    # numpy partitions in place; torch.median would copy the values and their indices
+    flat = details.cpu().numpy().reshape(-1)
+    middle = (flat.size - 1) // 2
+    flat.partition(middle)
+    return torch.tensor(flat[middle] / GAUSSIAN, dtype=torch.float32, device=details.device)
+
+
+def _details_in_strips(colour: Tensor, rows: int) -> Tensor:
+    """|d| of one colour (1, 1, h, w) upsampled x4, computed `rows` input rows at a time."""
+    h, w = colour.shape[2:]
+    out = torch.empty(2 * h + 1, 2 * w + 1, device=colour.device)
+    for first in range(0, 2 * h + 1, 2 * rows):
+        last = min(first + 2 * rows, 2 * h + 1)
+        taps = 2 * torch.arange(first, last, device=colour.device)[0] - 7, 2 * (last - 1) + 6
+        lines = _upsampled_lines(colour, int(taps[0]), int(taps[1]) + 1)
+        strip = F.conv2d(lines, _taps(lines)[..., None], stride=(2, 1))
+        out[first:last] = _filter(strip.transpose(2, 3)).transpose(2, 3)[0, 0].abs()
+    return out
+
+
+def _upsampled_lines(colour: Tensor, first: int, last: int) -> Tensor:
+    """Lines [first, last) of the x4 picture, reflected beyond its border."""
+    h = colour.shape[2]
+    lines = _reflected(4 * h, torch.arange(first, last, device=colour.device))
+    top, bottom = max(int(lines.min()) // 4 - 1, 0), min(int(lines.max()) // 4 + 2, h)
+    part = F.interpolate(colour[:, :, top:bottom], scale_factor=4, mode="bilinear", align_corners=False)
+    return part[:, :, lines - 4 * top]
+
+
+def _filter(x: Tensor) -> Tensor:
+    """DB7 along the rows' axis (2), stride 2, reflection of 7: (B, C, H, W) -> (B, C, H // 2 + 1, W)."""
+    n = x.shape[2]
+    x = x[:, :, _reflected(n, torch.arange(-7, n + 7, device=x.device))]
+    channels = x.shape[1]
+    return F.conv2d(x, _taps(x)[..., None].expand(channels, 1, -1, 1), stride=(2, 1), groups=channels)
+
+
+def _taps(x: Tensor) -> Tensor:
+    return torch.tensor(DB7, dtype=x.dtype, device=x.device)[None, None]
+
+
+def _reflected(size: int, index: Tensor) -> Tensor:
+    """Indices folded back into [0, size) by reflection without repeating the border, however small the picture."""
+    if size == 1:
+        return torch.zeros_like(index)
+    period = 2 * (size - 1)
+    index = index.remainder(period)
+    return torch.minimum(index, period - index)

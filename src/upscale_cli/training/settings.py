@@ -1,0 +1,53 @@
+"""What every recipe has, whatever its method: data, length, optimiser, saving. A method adds its own tables."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from upscale_cli.config.toml_file import Settings
+
+
+class DataSettings(Settings):
+    """Where pictures come from. Paths in a recipe are relative to the recipe's own folder."""
+
+    train: Path
+    """Folder of high-resolution pictures."""
+    holdout: tuple[str, ...] = ()
+    """File stems of `train` that are never trained on; validation is measured on them."""
+
+
+class OptimiserSettings(Settings):
+    """Adam and its learning rate (SRResCycGAN, section 3.5: betas 0.9, 0.999, epsilon 1e-8, no weight decay)."""
+
+    lr: float = Field(default=1e-4, gt=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    schedule: Literal["milestones", "cosine"] = "milestones"
+    milestones: tuple[int, ...] = (5_000, 10_000, 20_000, 30_000)
+    """Steps after which the rate is halved (section 3.5)."""
+    final_lr: float = Field(default=1e-6, ge=0)
+    """Where the cosine schedule ends."""
+    warmup: int = Field(default=0, ge=0)
+    """Steps over which the rate rises linearly from zero."""
+    clip_norm: float = Field(default=0.0, ge=0)
+    """Largest gradient norm, 0 for none."""
+
+
+class RecipeSettings(Settings):
+    """A training recipe's common part."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    """The model's name; the run's folder is runs/<name> unless -o says otherwise."""
+    method: str
+    seed: int = Field(default=0, ge=0)
+    max_steps: int = Field(default=51_000, ge=1)
+    batch: int = Field(default=16, ge=1)
+    patch: int = Field(default=32, ge=8)
+    """Side of a low-resolution patch (section 3.5: 32)."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    ema: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of the averaged weights, which are what is exported; 0 for none."""
+    save_every: int = Field(default=500, ge=1)
+    """Steps between checkpoints, each followed by a validation."""
+    data: DataSettings
+    optimiser: OptimiserSettings = OptimiserSettings()
