@@ -1,1 +1,1 @@
-"""Checkpoints: the catalogue, the cache, the downloader, the safe reader."""
+"""Checkpoints: which there are (catalogue), where they lie (store), how they arrive (download), how they are read."""
