@@ -1,0 +1,152 @@
+"""Every checkpoint the program knows: its own weights.toml, what the user imported, the user's catalogues.
+
+Imports neither torch nor requests: `upscale models list` and shell completion stay quick.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from upscale_cli.config.toml_file import Settings, parse, read_toml
+from upscale_cli.errors import UsageError, WeightsError
+from upscale_cli.weights import places
+
+IMPORTED_SUFFIX = ".entry.json"
+"""An imported checkpoint is described by `<name>.entry.json` beside it in the cache."""
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# Windows opens a device for these names, whatever follows the first dot; refused everywhere so that a cache can move.
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_ADDRESS = re.compile(r"https://[^/\s@]+/\S*|gdrive:[A-Za-z0-9_-]+")
+
+
+def check_name(name: str) -> str:
+    """`name`, if a file may be called so on every system.  Raises ValueError with the rule that it breaks."""
+    if not _SAFE_NAME.fullmatch(name) or ".." in name or name.endswith(".") or _DEVICE.fullmatch(name):
+        raise ValueError(
+            "a name is 1 to 64 letters, digits, '.', '_' or '-', begins with a letter or digit, is no device"
+        )
+    return name
+
+
+def _check_address(url: str) -> str:
+    if not _ADDRESS.fullmatch(url):
+        raise ValueError("an address is https://host/path or gdrive:<file id>")
+    return url
+
+
+SafeName = Annotated[str, AfterValidator(check_name)]
+Address = Annotated[str, AfterValidator(_check_address)]
+Sha256 = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{64}$")]
+
+
+class Entry(Settings):
+    """One checkpoint. `file` names one that ships with the program; `urls` are tried in order.
+
+    sha256, bytes: of the file; None only where the publisher never gave them, then the first download is pinned.
+    options: what the method must know about this checkpoint (its room's README says).
+    """
+
+    name: SafeName
+    method: str
+    scale: int = Field(ge=1, le=16)
+    file: SafeName | None = None
+    urls: tuple[Address, ...] = ()
+    sha256: Sha256 | None = None
+    bytes: int | None = Field(default=None, gt=0)
+    licence: str = "unknown"
+    source: str = ""
+    description: str = ""
+    trained_on: str = ""
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_an_identity(self) -> "Entry":
+        if self.sha256 is None and (self.file is not None or not self.urls):
+            raise ValueError("sha256 may be absent only where the checkpoint is downloaded and nothing else is known")
+        return self
+
+
+class _CatalogueFile(Settings):
+    default: str | None = None
+    models: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All known checkpoints by name, in the order of the files.
+
+    default: the name used when none is asked for.  imported: the names that live in the cache alone.
+    """
+
+    entries: Mapping[str, Entry]
+    default: str
+    imported: frozenset[str] = frozenset()
+
+    def find(self, name: str) -> Entry:
+        """The entry called `name`.  Raises UsageError with the nearest names."""
+        if name in self.entries:
+            return self.entries[name]
+        near = difflib.get_close_matches(name, self.entries, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise UsageError(f"unknown model {name!r}", hint + "'upscale models list' shows them all")
+
+
+def load_catalogue() -> Catalogue:
+    """The program's catalogue, then the imported checkpoints, then the user's models and mirrors.
+
+    Raises UsageError naming the file and the keys where one is wrong, WeightsError where an import's record is damaged.
+    """
+    own = _read(places.program_catalogue())
+    entries = {name: _entry(name, table, places.program_catalogue()) for name, table in own.models.items()}
+    fixed = frozenset(entries)
+    default = own.default or next(iter(entries))
+    imported = [entry for entry in _imported(places.cache_folder()) if entry.name not in entries]
+    entries |= {entry.name: entry for entry in imported}
+    for path in places.user_catalogues():
+        users = _read(path)
+        default = users.default or default
+        for name, table in users.models.items():
+            entries[name] = _merge(name, table, entries, fixed, path)
+    return Catalogue(entries, default, frozenset(entry.name for entry in imported if entries[entry.name] is entry))
+
+
+def _read(path: Path) -> _CatalogueFile:
+    return parse(_CatalogueFile, read_toml(path), str(path))
+
+
+def _entry(name: str, table: Mapping[str, Any], path: Path) -> Entry:
+    return parse(Entry, {**table, "name": name}, f"{path}: models.{name}")
+
+
+def _merge(name: str, table: dict[str, Any], entries: Mapping[str, Entry], fixed: frozenset[str], path: Path) -> Entry:
+    """The user's `table` for `name`: mirrors for a known model, or a model of the user's own."""
+    known = entries.get(name)
+    if known is not None and set(table) == {"urls"}:
+        mirrors = _entry(name, known.model_dump() | table, path).urls
+        return known.model_copy(update={"urls": mirrors + known.urls})
+    if name in fixed:
+        hint = "give mirrors with 'urls' alone, or choose another name"
+        raise UsageError(f"{path}: models.{name}: comes with the program and cannot be replaced", hint)
+    clash = next((other for other in entries if other != name and other.casefold() == name.casefold()), None)
+    if clash is not None:  # one file on systems that do not tell the cases apart
+        raise UsageError(f"{path}: models.{name}: differs from '{clash}' by case alone", "choose another name")
+    return _entry(name, table, path)
+
+
+def _imported(cache: Path) -> list[Entry]:
+    entries = []
+    for path in sorted(cache.glob(f"*{IMPORTED_SUFFIX}")):
+        try:
+            entry = Entry.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise WeightsError(f"{path}: is damaged", "delete it, then import the checkpoint again") from error
+        if path.name == entry.name + IMPORTED_SUFFIX:
+            entries.append(entry)
+    return entries
