@@ -1,0 +1,126 @@
+"""Opening a file that nobody vouches for: few decoders, hard limits, and one kind of error."""
+
+import io
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
+
+from upscale_cli.errors import PictureError, ResourceError, UpscaleError
+from upscale_cli.imaging import png_chunks
+from upscale_cli.imaging.frames import count_frames
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "AVIF")
+"""What is opened, told by content.  Others of Pillow's decoders start programs, or are little tested."""
+
+MAX_PIXELS = 16383 * 16383
+"""268 megapixels: above every camera in use, and 0.8 GB as 8-bit RGB."""
+
+MAX_FILE_BYTES = 4 << 30
+MAX_TIFF_TILE_PIXELS = 1 << 24
+
+NEW_SUBFILE_TYPE, DNG_VERSION, TILE_WIDTH, TILE_LENGTH = 254, 50706, 322, 323
+
+# Pillow's own limit warns at 89 megapixels, which telephones exceed; `_check_size` stands in its place.
+Image.MAX_IMAGE_PIXELS = None
+# What Pillow would warn of is refused or told in a note; a library does not write to the terminal.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def name_of(source: Path | bytes) -> str:
+    """How messages call the source."""
+    text = "the input" if isinstance(source, bytes) else str(source)
+    return text if text.isprintable() else repr(text)
+
+
+@contextmanager
+def refusing(name: str) -> Iterator[None]:
+    """Turns whatever a decoder raises into a PictureError (ResourceError where memory ran out) that names the file."""
+    try:
+        yield
+    except UpscaleError:
+        raise
+    except MemoryError as error:
+        raise ResourceError(f"{name}: not enough memory to read it", "close other programs") from error
+    except UnidentifiedImageError as error:
+        known = ", ".join(FORMATS)
+        raise PictureError(f"{name}: is not a picture, or its header is damaged", f"can be read: {known}") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise PictureError(f"{name}: cannot be read: {error.strerror}", "check the path and its rights") from error
+        raise _damaged(name, error) from error
+    except Exception as error:
+        raise _damaged(name, error) from error
+
+
+def _damaged(name: str, error: Exception) -> PictureError:
+    said = " ".join(str(error).split()) or type(error).__name__
+    return PictureError(f"{name}: damaged or truncated: {said}", "get a fresh copy of the file")
+
+
+@contextmanager
+def open_stream(source: Path | bytes, name: str) -> Iterator[BinaryIO]:
+    """The source's bytes.  Raises PictureError for what is not a regular, non-empty file of at most 4 GiB."""
+    with refusing(name):
+        # Looked at before it is opened: opening a pipe would wait for a writer.
+        size = len(source) if isinstance(source, bytes) else _size_of_file(source, name)
+        if size == 0:
+            raise PictureError(f"{name}: is empty", "get a fresh copy of the file")
+        if size > MAX_FILE_BYTES:
+            raise PictureError(f"{name}: has {size} bytes, over the limit of {MAX_FILE_BYTES}")
+        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
+            yield stream
+
+
+def _size_of_file(path: Path, name: str) -> int:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+        raise PictureError(f"{name}: is {kind}", "name a picture file")
+    return status.st_size
+
+
+@contextmanager
+def open_image(source: Path | bytes, max_pixels: int, name: str) -> Iterator[tuple[ImageFile, int]]:
+    """The first picture of the source, header read, no pixel decoded yet, and how many pictures there are.
+
+    Raises PictureError for what is not a picture, is too large, or fails while the caller decodes it.
+    """
+    with open_stream(source, name) as stream, refusing(name):
+        if stream.read(len(png_chunks.SIGNATURE)) == png_chunks.SIGNATURE:
+            png_chunks.refuse_swollen_chunks(stream, name)
+        stream.seek(0)
+        with Image.open(stream, formats=FORMATS) as image:
+            _check_size(image, max_pixels, name)
+            frames = count_frames(image, stream, name)
+            yield image, frames
+
+
+def _check_size(image: ImageFile, max_pixels: int, name: str) -> None:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise PictureError(f"{name}: has no pixels ({width} x {height})")
+    if width * height > max_pixels:
+        raise PictureError(
+            f"{name}: {width} x {height} pixels are over the limit of {max_pixels / 1e6:.0f} megapixels",
+            "cut it into parts, or make it smaller",
+        )
+    if image.format == "TIFF":
+        _check_tiff(getattr(image, "tag_v2", {}), name)
+
+
+def _check_tiff(tags: dict[int, object], name: str) -> None:
+    tile = _integer(tags.get(TILE_WIDTH)) * _integer(tags.get(TILE_LENGTH))
+    if tile > MAX_TIFF_TILE_PIXELS:
+        raise PictureError(f"{name}: its tiles have {tile} pixels, over the limit of {MAX_TIFF_TILE_PIXELS}")
+    if DNG_VERSION in tags or _integer(tags.get(NEW_SUBFILE_TYPE)) & 1:
+        raise PictureError(f"{name}: holds only a preview (a camera's raw file?)", "develop it to a TIFF or PNG first")
+
+
+def _integer(value: object) -> int:
+    return value if isinstance(value, int) else 0

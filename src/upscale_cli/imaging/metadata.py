@@ -1,0 +1,123 @@
+"""EXIF: what of it goes on, what is reset, and where provenance is written."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import ExifTags, Image
+
+BASE, IFD = ExifTags.Base, ExifTags.IFD
+
+PREFIX = b"Exif\0\0"
+
+# What describes the photo.  Everything else in the first directory describes the file it came in (strips, tables,
+# thumbnails, map coordinates of each pixel) and would be wrong in another.
+DESCRIPTIVE = (
+    *(BASE.ImageDescription, BASE.Make, BASE.Model, BASE.XResolution, BASE.YResolution, BASE.ResolutionUnit),
+    *(BASE.Software, BASE.DateTime, BASE.Artist, BASE.HostComputer, BASE.Rating, BASE.RatingPercent, BASE.Copyright),
+    *(BASE.XPTitle, BASE.XPComment, BASE.XPAuthor, BASE.XPKeywords, BASE.XPSubject),
+)
+
+BROKEN_EXIF = "EXIF damaged: dropped"
+
+
+def orientation_of(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
+    try:
+        value = image.getexif().get(BASE.Orientation, 1)
+    except Exception:  # noqa: BLE001 - damaged EXIF raises anything at all, and is no reason to refuse the pixels
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def read_exif(image: Image.Image) -> tuple[bytes | None, tuple[str, ...]]:
+    """The EXIF block to keep (see `Metadata`), or None; with a note where it was damaged."""
+    try:
+        kept = _kept(image.getexif())
+        return (kept.tobytes() if len(kept) else None), ()
+    except Exception:  # noqa: BLE001 - see orientation_of
+        return None, (BROKEN_EXIF,)
+
+
+def _kept(exif: Image.Exif) -> Image.Exif:
+    kept = Image.Exif()
+    kept.endian = exif.endian
+    for tag in DESCRIPTIVE:
+        if tag in exif:
+            kept[tag] = exif[tag]
+    for directory in (IFD.Exif, IFD.GPSInfo):
+        if values := _directory(exif, directory):
+            kept[directory] = values
+    return kept
+
+
+def _directory(exif: Image.Exif, directory: int) -> dict[int, Any]:
+    values = dict(exif.get_ifd(directory))
+    if IFD.Interop in values:
+        values[IFD.Interop] = dict(exif.get_ifd(IFD.Interop))
+    return values
+
+
+def read_dpi(image: Image.Image) -> tuple[float, float] | None:
+    """Dots per inch across and down where the file, or its EXIF, gives two sensible ones."""
+    try:
+        across, down = (float(value) for value in image.info.get("dpi") or _exif_dpi(image.getexif()))
+    except Exception:  # noqa: BLE001 - see orientation_of
+        return None
+    sensible = all(math.isfinite(value) and 0 < value < 1e6 for value in (across, down))
+    return (across, down) if sensible else None
+
+
+def _exif_dpi(exif: Image.Exif) -> tuple[float, float]:
+    per_unit = 2.54 if exif.get(BASE.ResolutionUnit, 2) == 3 else 1.0
+    return float(exif[BASE.XResolution]) * per_unit, float(exif[BASE.YResolution]) * per_unit
+
+
+def exif_for(
+    block: bytes | None,
+    width: int,
+    height: int,
+    dpi: tuple[float, float] | None,
+    provenance: Mapping[str, str] | None,
+) -> Image.Exif | None:
+    """`block` brought up to date for a picture of `width` x `height`, with the provenance; None where all is empty.
+
+    dpi: given only for a file format that has no other place for it.
+    """
+    exif = Image.Exif()
+    if block:
+        exif.load(block)
+        _resize(exif, width, height)
+    if dpi:
+        exif[BASE.XResolution], exif[BASE.YResolution] = dpi
+        exif[BASE.ResolutionUnit] = 2
+    if provenance:
+        _sign(exif, provenance)
+    return exif if len(exif) else None
+
+
+def _resize(exif: Image.Exif, width: int, height: int) -> None:
+    exif[BASE.Orientation] = 1
+    # The directory's own dictionary: what is changed in it is written.
+    details = exif.get_ifd(IFD.Exif)
+    for tag, value in ((BASE.ExifImageWidth, width), (BASE.ExifImageHeight, height)):
+        if tag in details:
+            details[tag] = value
+
+
+def _sign(exif: Image.Exif, provenance: Mapping[str, str]) -> None:
+    """The program's name in Software, all of it as JSON in the first comment that the photographer left free."""
+    if software := provenance.get("Software"):
+        exif[BASE.Software] = software
+    text = json.dumps(dict(provenance))
+    details = exif.get_ifd(IFD.Exif)
+    if not _bytes(details.get(BASE.UserComment, b""))[8:].strip(b" \0"):
+        details[BASE.UserComment] = b"ASCII\0\0\0" + text.encode("ascii")
+        exif[IFD.Exif] = details
+    elif not str(exif.get(BASE.ImageDescription, "")).strip(" \0"):
+        exif[BASE.ImageDescription] = text
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode("utf-8", "replace") if isinstance(value, str) else value

@@ -1,0 +1,76 @@
+"""ICC profiles: does one fit the samples, and into sRGB where the samples cannot stay as they are."""
+
+import io
+
+from PIL import Image, ImageCms
+
+from upscale_cli.imaging.picture import Channels, Samples
+
+_SPACE = {"rgb": "RGB ", "grey": "GRAY"}
+
+
+def kept_profile(image: Image.Image, channels: Channels) -> tuple[bytes | None, tuple[str, ...]]:
+    """The image's profile where it is sound and meant for such samples, else None; with a note where it is dropped."""
+    icc = image.info.get("icc_profile")
+    if not icc or image.mode in ("CMYK", "LAB"):
+        # None, or used up by `to_srgb`.
+        return None, ()
+    space = _colour_space(icc)
+    if space == _SPACE[channels]:
+        return icc, ()
+    if space is None:
+        return None, ("colour profile damaged: dropped",)
+    return None, (f"colour profile is for {space.strip()}, the picture is {channels}: dropped",)
+
+
+def conversion_note(image: Image.Image) -> str:
+    """What `to_srgb` will do to a CMYK or LAB image."""
+    if image.mode == "LAB":
+        return "LAB converted to sRGB"
+    if _has_own_profile(image):
+        return f"{image.mode} converted to sRGB through its profile"
+    return f"{image.mode} converted to sRGB without a profile: colours are approximate"
+
+
+def to_srgb(image: Image.Image) -> Image.Image:
+    """A CMYK or LAB image as 8-bit sRGB, through its profile where it has a sound one."""
+    if image.mode == "LAB":
+        return _convert(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
+    if _has_own_profile(image):
+        return _convert(image, _profile(image.info["icc_profile"]))
+    return image.convert("RGB")
+
+
+def _has_own_profile(image: Image.Image) -> bool:
+    icc = image.info.get("icc_profile")
+    return icc is not None and _colour_space(icc) == image.mode
+
+
+def grey_to_srgb(grey: Samples, icc: bytes) -> Image.Image:
+    """8-bit grey samples (H, W) meant in the grey profile `icc`, as an sRGB image."""
+    return _convert(Image.fromarray(grey), _profile(icc))
+
+
+def _convert(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
+    converted = ImageCms.profileToProfile(
+        image,
+        profile,
+        ImageCms.createProfile("sRGB"),
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        outputMode="RGB",
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    assert converted is not None
+    return converted
+
+
+def _profile(icc: bytes) -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(io.BytesIO(icc))
+
+
+def _colour_space(icc: bytes) -> str | None:
+    """The four letters of the space the profile's samples are in; None where the profile cannot be read."""
+    try:
+        return str(_profile(icc).profile.xcolor_space)
+    except (OSError, TypeError, ValueError, ImageCms.PyCMSError):
+        return None

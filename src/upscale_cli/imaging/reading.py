@@ -1,0 +1,85 @@
+"""A file -> a `Header` or a whole, upright `Picture`.  Never half a picture: what is damaged is refused."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL.ImageFile import ImageFile
+
+from upscale_cli.imaging import metadata, png_chunks, profiles
+from upscale_cli.imaging.decoding import MAX_PIXELS, name_of, open_image, open_stream
+from upscale_cli.imaging.picture import Header, Metadata, Picture, Samples
+from upscale_cli.imaging.samples import Layout, decode, layout_of
+
+# Formats that Pillow knows under a second name.
+_SAME_FORMAT = {"MPO": "JPEG"}
+
+
+def read_header(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Header:
+    """The header alone, in little time and memory whatever it promises.
+
+    Raises PictureError for anything that is not a readable picture of at most `max_pixels`.
+    """
+    name = name_of(source)
+    with open_image(source, max_pixels, name) as (image, frames):
+        return _header(image, layout_of(image, name), frames)
+
+
+def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Picture:
+    """The first picture of the file, whole and upright; 16 bits stay 16, CMYK and LAB become sRGB.
+
+    Raises PictureError as `read_header` does, and for a damaged or truncated file; ResourceError without memory.
+    """
+    name = name_of(source)
+    with open_stream(source, name) as stream:
+        # One reading: what is checked and what is decoded are the same bytes, whoever writes to the file meanwhile.
+        data = stream.read()
+    with open_image(data, max_pixels, name) as (image, frames):
+        layout = layout_of(image, name)
+        header = _header(image, layout, frames)
+        if header.format == "PNG":
+            png_chunks.prove_whole(data, name)
+        orientation = _orientation_left(image)
+        exif, exif_notes = metadata.read_exif(image)
+        dpi = metadata.read_dpi(image)
+        pixels, alpha, depth_notes = decode(image, layout, data)
+        icc, icc_notes = profiles.kept_profile(image, header.channels)
+    return Picture(
+        _upright(pixels, orientation),
+        None if alpha is None else _upright(alpha, orientation),
+        Metadata(icc, exif, dpi, header.format),
+        header.notes + depth_notes + exif_notes + icc_notes,
+    )
+
+
+def _header(image: ImageFile, layout: Layout, frames: int) -> Header:
+    width, height = image.size
+    if _orientation_left(image) >= 5:
+        width, height = height, width
+    first = (f"frame 1 of {frames}: the others are left out",) if frames > 1 else ()
+    file_format = str(image.format)
+    return Header(
+        format=_SAME_FORMAT.get(file_format, file_format),
+        width=width,
+        height=height,
+        bits=layout.bits,
+        channels=layout.channels,
+        has_alpha=layout.has_alpha,
+        frames=frames,
+        notes=first + layout.notes,
+    )
+
+
+def _orientation_left(image: ImageFile) -> int:
+    """The orientation still to be applied: Pillow turns a TIFF itself, in its size and while it loads."""
+    return 1 if image.format == "TIFF" else metadata.orientation_of(image)
+
+
+def _upright(samples: Samples, orientation: int) -> Samples:
+    """EXIF orientation 1 to 8 undone on (H, W) or (H, W, C)."""
+    if orientation >= 5:
+        samples = samples.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    return np.ascontiguousarray(samples)
