@@ -1,6 +1,7 @@
 """Pure geometry of tiles: where each tile's output lies, and what it must read. Knows neither torch nor networks."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 
@@ -14,6 +15,16 @@ class Edges(NamedTuple):
 
 
 WHOLE = Edges(True, True, True, True)
+
+
+class Frame(NamedTuple):
+    """What surrounds a tile's inner box within its outer one, in input pixels; and which sides are borders."""
+
+    left: int
+    right: int
+    top: int
+    bottom: int
+    edges: Edges
 
 
 class Box(NamedTuple):
@@ -40,7 +51,19 @@ class Tile(NamedTuple):
 
     inner: Box
     outer: Box
-    edges: Edges
+    frame: Frame
+
+
+def split_tile(tile: Tile, height: int, width: int, halo: int) -> list[Tile]:
+    """Four tiles (two where it is one pixel thin, itself where it is one pixel) in the place of one."""
+    top, bottom, left, right = tile.inner
+    rows = sorted({top, (top + bottom) // 2, bottom})
+    columns = sorted({left, (left + right) // 2, right})
+    return [
+        _with_halo(Box(t, b, lt, r), height, width, halo)
+        for t, b in pairwise(rows)
+        for lt, r in pairwise(columns)
+    ]
 
 
 def plan_tiles(height: int, width: int, tile: int, halo: int) -> list[Tile]:
@@ -70,4 +93,7 @@ def _with_halo(inner: Box, height: int, width: int, halo: int) -> Tile:
         min(inner.right + halo, width),
     )
     edges = Edges(outer.left == 0, outer.right == width, outer.top == 0, outer.bottom == height)
-    return Tile(inner, outer, edges)
+    frame = Frame(
+        inner.left - outer.left, outer.right - inner.right, inner.top - outer.top, outer.bottom - inner.bottom, edges
+    )
+    return Tile(inner, outer, frame)

@@ -1,0 +1,101 @@
+"""Where and how precisely a network runs: device, number format, and what the allocator keeps."""
+
+import ctypes
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+
+from upscale_cli.errors import UsageError
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DEFAULT_MEMORY = 4 * 1024**3
+"""What a run takes at most without being told (--memory)."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A device and the number format of the layers that may be rounded."""
+
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+
+
+CPU = Placement(torch.device("cpu"))
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto`, `cpu`, `cuda`, `cuda:1`, `mps` or `xpu` -> a device that is there.  Raises UsageError otherwise."""
+    if name == "auto":
+        return torch.device(next((kind for kind in ("cuda", "mps", "xpu") if _available(kind)), "cpu"))
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps", "xpu") or (index and not index.isdigit()):
+        raise UsageError(f"unknown device '{name}'", "auto, cpu, cuda, cuda:0, mps or xpu")
+    if kind != "cpu" and not _available(kind):
+        raise UsageError(f"device '{name}' is not available here", "use --device cpu or auto")
+    if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
+        raise UsageError(f"device '{name}': there are only {torch.cuda.device_count()}", "use a smaller index")
+    return torch.device(name)
+
+
+def reduced_precision(device: torch.device) -> torch.dtype | None:
+    """The number format in which `device` convolves faster than in float32, or None."""
+    if device.type == "cpu":
+        return torch.bfloat16 if _cpu_has_bf16() else None
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.float16
+    return torch.bfloat16 if device.type in ("cuda", "xpu") else torch.float16
+
+
+def prepare_device(device: torch.device) -> None:
+    """Settings of the whole process: true float32 everywhere, and freed activations kept for the next tile."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    if device.type == "cpu":
+        _keep_freed_memory()
+
+
+def memory_budget(wanted: int | None) -> int:
+    """Bytes a run may take: what is wanted, or 60 % of what is free and at most DEFAULT_MEMORY."""
+    return wanted if wanted is not None else min(int(0.6 * free_memory()), DEFAULT_MEMORY)
+
+
+def free_memory() -> int:
+    """Bytes that can be had without swapping, within the control group's limit where there is one."""
+    free = int(psutil.virtual_memory().available)
+    try:
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+    except (OSError, ValueError):
+        return free
+    return min(free, limit - used)
+
+
+def _available(kind: str) -> bool:
+    if kind == "mps":
+        return torch.backends.mps.is_available()
+    if kind == "xpu":
+        return torch.xpu.is_available()
+    return torch.cuda.is_available()
+
+
+def _cpu_has_bf16() -> bool:
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)() or getattr(torch.cpu, "_is_amx_tile_supported", bool)())
+
+
+def _keep_freed_memory() -> None:
+    """glibc hands every freed activation back to the system, and each layer faults its pages in anew: a third of the time.
+
+    Blocks up to 32 MiB (the largest that glibc allows here) then come from the heap, and the heap is not trimmed.
+    """
+    if not sys.platform.startswith("linux") or "MALLOC_TRIM_THRESHOLD_" in os.environ:
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3
+        mallopt(m_mmap_threshold, 32 * 1024**2)
+        mallopt(m_trim_threshold, 512 * 1024**2)
+        mallopt(m_top_pad, 64 * 1024**2)

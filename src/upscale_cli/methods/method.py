@@ -1,0 +1,38 @@
+"""What a method must offer. Rooms are plain modules; these protocols say what their files must hold."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:  # a broken training module must not break inference
+    from torch import Tensor
+
+    from upscale_cli.inference.device import Placement
+    from upscale_cli.inference.network import Network
+    from upscale_cli.training.loop import Trainable
+    from upscale_cli.training.settings import RecipeSettings
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+class Method(Protocol):
+    """A room's `checkpoint.py`."""
+
+    def expected_tensors(self, options: Mapping[str, Any]) -> Shapes:
+        """Names and shapes that a checkpoint of this method must hold, given its `options` in weights.toml."""
+
+    def build(
+        self, state: "Mapping[str, Tensor]", options: Mapping[str, Any], placement: "Placement", *, projection: bool = True
+    ) -> "Network":
+        """The network of a checkpoint whose tensors are as expected, ready to run.
+
+        projection: False leaves out the step that keeps the output near the input (where the method has one).
+        """
+
+
+class Trainer(Protocol):
+    """A room's `training.py`."""
+
+    TrainingSettings: "type[RecipeSettings]"
+
+    def prepare(self, settings: Any) -> "Trainable":
+        """The recipe ready to run."""

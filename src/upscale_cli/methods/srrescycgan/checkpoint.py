@@ -1,0 +1,32 @@
+"""SRResCycGAN's checkpoints: the official layout, weight-norm factors under their official names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from upscale_cli.config.toml_file import parse
+from upscale_cli.inference.device import Placement
+from upscale_cli.inference.network import Network
+from upscale_cli.methods.srrescycgan.config import GeneratorSettings
+from upscale_cli.methods.srrescycgan.generator import Generator
+from upscale_cli.methods.srrescycgan.network import ProjectedNetwork
+
+
+def expected_tensors(options: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a checkpoint's tensors; `options` are those of `GeneratorSettings`."""
+    generator = Generator(_settings(options))
+    return {name: tuple(value.shape) for name, value in generator.state_dict().items()}
+
+
+def build(
+    state: Mapping[str, Tensor], options: Mapping[str, Any], placement: Placement, *, projection: bool = True
+) -> Network:
+    """The generator with weight normalisation folded, on its device."""
+    generator = Generator(_settings(options))
+    generator.load_state_dict({name: value.float() for name, value in state.items()})
+    return ProjectedNetwork(generator, placement, projection=projection)
+
+
+def _settings(options: Mapping[str, Any]) -> GeneratorSettings:
+    return parse(GeneratorSettings, options, "options of a srrescycgan model")

@@ -1,0 +1,111 @@
+"""The door of this room: [0, 1] outside, [0, 255] inside; the generator in tiles, the projection over all of them."""
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from upscale_cli.inference.device import Placement
+from upscale_cli.inference.tiling import Frame
+from upscale_cli.methods.srrescycgan.generator import (
+    SCALE,
+    Generator,
+    Kernels,
+    projection_factor,
+    residual,
+    residual_energy,
+    upsample,
+)
+from upscale_cli.methods.srrescycgan.noise import estimate_noise
+
+SUPPRESSED = 0.1
+"""The share of the residual that the projection may take away without a word."""
+
+
+class ProjectedNetwork:
+    """SRResCycGAN's generator as the upscaler runs it (an `inference.network.Network`)."""
+
+    scale = SCALE
+
+    def __init__(self, generator: Generator, placement: Placement, *, projection: bool) -> None:
+        self._kernels = _placed(generator.kernels(placement.dtype), placement.device)
+        self._alpha = generator.alpha.detach().to(placement.device)
+        self._settings = generator.settings
+        self._projection = projection
+        self._itemsize = placement.dtype.itemsize
+        # What the convolutions eat, in whole input pixels; bilinear upsampling reads no further within them.
+        self.halo = math.ceil(self._kernels.radius / SCALE)
+
+    def tile_bytes(self, height: int, width: int) -> int:
+        """Three feature maps are alive at once, and the float32 encoder's output."""
+        features = self._settings.features * SCALE * SCALE * height * width
+        return features * (3 * self._itemsize + 4)
+
+    def measure(self, picture: Tensor) -> Tensor:
+        """sigma in grey levels, (1,)."""
+        if not self._projection:
+            return picture.new_zeros(1)
+        return estimate_noise(picture * 255, self._settings.noise_estimate)
+
+    def partial(self, x: Tensor, frame: Frame) -> Tensor:
+        """The residual before the projection."""
+        kernels = self._kernels
+        upsampled, margins = _trimmed(upsample(x * 255), frame, kernels.radius)
+        upsampled = upsampled.contiguous(memory_format=torch.channels_last)
+        return _cropped(residual(upsampled, kernels, frame.edges), margins).contiguous()
+
+    def contribution(self, partial: Tensor) -> Tensor:
+        """||r||^2, (B,)."""
+        return residual_energy(partial)
+
+    def settle(self, measured: Tensor, total: Tensor, pixels: int) -> Tensor:
+        """The projection's factor, (B,)."""
+        if not self._projection:
+            return torch.ones_like(measured)
+        return projection_factor(total, measured, self._alpha, 3 * pixels)
+
+    def finish(self, x: Tensor, partial: Tensor, frame: Frame, settled: Tensor) -> Tensor:
+        """clip(up(y) - factor * residual)."""
+        margins = [SCALE * side for side in frame[:4]]
+        upsampled = _cropped(upsample(x * 255), margins)
+        return (upsampled - partial * settled.reshape(-1, 1, 1, 1)).clamp_(0, 255).div_(255)
+
+    def remarks(self, settled: Tensor) -> list[str]:
+        """A word where the projection took away much of the detail."""
+        suppressed = 1 - float(settled.mean())
+        if suppressed <= SUPPRESSED:
+            return []
+        return [
+            f"the noise estimate is low, so the projection suppressed {suppressed:.0%} of the detail "
+            "(--projection off keeps it)"
+        ]
+
+
+def _placed(kernels: Kernels, device: torch.device) -> Kernels:
+    def place(tensor: Tensor) -> Tensor:
+        tensor = tensor.detach().to(device)
+        return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+
+    return replace(
+        kernels,
+        conv1=tuple(map(place, kernels.conv1)),
+        blocks=tuple(tuple(map(place, block)) for block in kernels.blocks),
+        conv_out=tuple(map(place, kernels.conv_out)),
+    )
+
+
+def _trimmed(upsampled: Tensor, frame: Frame, radius: int) -> tuple[Tensor, list[int]]:
+    """The upsampled tile without the part of its halo that no output pixel reads, and what the network's output is then
+    larger by than the inner box, (left, right, top, bottom) in output pixels."""
+    halo = [SCALE * side for side in frame[:4]]
+    cut = [0 if edge else side - radius for side, edge in zip(halo, frame.edges, strict=True)]
+    margins = [side if edge else 0 for side, edge in zip(halo, frame.edges, strict=True)]
+    return _cropped(upsampled, cut), margins
+
+
+def _cropped(x: Tensor, sides: list[int]) -> Tensor:
+    left, right, top, bottom = sides
+    return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
+
+
