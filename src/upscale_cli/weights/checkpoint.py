@@ -22,7 +22,7 @@ _TRUSTED_TORCH = (2, 10)
 def read_state_dict(path: Path) -> tuple[dict[str, "Tensor"], dict[str, str]]:
     """(name -> CPU tensor, the file's metadata), from safetensors or torch's format, whatever the file is called.
 
-    One level of nesting (`params_ema`, `params`, `state_dict`, `model_state_dict`) and a `module.` prefix are taken off.
+    One nest (`params_ema`, `params`, `state_dict` or `model_state_dict`) and a `module.` prefix are taken off.
     Raises WeightsError with a sentence for every file that is not just tensors.
     """
     try:

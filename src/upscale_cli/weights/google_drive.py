@@ -7,9 +7,10 @@ becomes a checkpoint. Hidden inputs of the form are all sent back, as they were 
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from urllib.parse import parse_qs, parse_qsl, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import requests
 
@@ -108,17 +109,15 @@ def next_address(html: str, url: str) -> str:
     if re.search(r"infected with a virus|download infected file", f"{page.caption} {page.text}", re.IGNORECASE):
         raise web.RefusedError(f"Google Drive says: {page.words()}")
     if page.action is not None and page.method == "get":
-        action = urlsplit(urljoin(url, page.action))
+        action = urlsplit(web.join(url, page.action))
         return action._replace(query=urlencode(parse_qsl(action.query, keep_blank_values=True) + page.inputs)).geturl()
     link = next((link for link in page.links if "confirm=" in link and "export=download" in link), None)
     if link is not None:
-        return urljoin(url, link)
+        return web.join(url, link)
     quoted = re.search(r'"downloadUrl"\s*:\s*("(?:[^"\\]|\\.){1,4000}")', html)
     if quoted is not None:
-        try:
-            return urljoin(url, str(json.loads(quoted.group(1))))
-        except ValueError:
-            pass  # not the JSON it looked like: the page's words say more
+        with suppress(ValueError):  # not the JSON it looked like: the page's words say more
+            return web.join(url, str(json.loads(quoted.group(1))))
     raise web.RefusedError(f"Google Drive says: {page.words()}")
 
 

@@ -23,6 +23,8 @@ from upscale_cli.weights.atomic import create
 STALE_S = 24 * 3600
 """Seconds after which an abandoned part, or any other temporary file, is swept."""
 _PIECE = 1 << 20
+_in_use: set[str] = set()
+"""Names of this process's own parts."""
 
 
 Progress = Callable[[int, int | None], None]
@@ -111,6 +113,7 @@ def claim(folder: Path, name: str, sha256: str | None) -> Iterator[Part]:
     To be called while holding the model's lock. Afterwards at most this one part of dead processes is left.
     """
     own = folder / f"{name}~{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.part"
+    _in_use.add(own.name)
     part = None
     for path in sorted(folder.glob(f"{name}~*.part")):
         if _is_dead(path):
@@ -124,6 +127,7 @@ def claim(folder: Path, name: str, sha256: str | None) -> Iterator[Part]:
         raise
     finally:
         part.close()
+        _in_use.discard(own.name)
 
 
 def parts(folder: Path, name: str) -> list[Path]:
@@ -161,6 +165,8 @@ def _is_dead(path: Path) -> bool:
     pid = rest.partition("-")[0]
     if machine != _machine() or not pid.isdecimal():
         return False
+    if int(pid) == os.getpid():  # in a container each run may have the same number
+        return path.name not in _in_use
     if os.name != "posix":
         return True  # there a file that is in use can be neither renamed nor deleted
     try:

@@ -8,10 +8,10 @@ A checkpoint that is there is used without any request, and without writing anyt
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from upscale_cli.errors import UsageError, WeightsError
 from upscale_cli.weights import places
@@ -99,10 +99,22 @@ class Store:
                     raise WeightsError(f"{source}: expected sha256 {want.sha256}, got {copy.sha256()}")
                 return self._publish(entry, copy, copy.sha256())
 
-    def register(self, entry: Entry) -> None:
-        """Record a model of the user's own whose checkpoint lies in this cache; catalogues list it from now on."""
+    def reserve(self, name: str) -> Path:
+        """Where to put the checkpoint of a model of the user's own, before `register`; the folder is there."""
         with disk_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+        return self.root / f"{name}.weights"
+
+    def register(self, name: str, about: Mapping[str, Any]) -> Entry:
+        """Record that the checkpoint put where `reserve` said is model `name`; catalogues list it from now on.
+
+        about: the entry's other keys (method, scale, options ...).
+        """
+        with disk_errors(self.root):
+            digest, size = hash_file(self.root / f"{name}.weights")
+            entry = Entry.model_validate({**about, "name": name, "sha256": digest, "bytes": size})
             write_whole(self._beside(entry, IMPORTED_SUFFIX), entry.model_dump_json(indent=1).encode())
+        return entry
 
     def remove(self, entry: Entry) -> bool:
         """Delete the cached checkpoint and what is recorded of it; False if there was nothing.

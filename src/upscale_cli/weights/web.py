@@ -107,8 +107,16 @@ def get(line: Line, url: str, origin: str, headers: Mapping[str, str]) -> tuple[
         if response.status_code not in (301, 302, 303, 307, 308) or "location" not in response.headers:
             return url, response
         response.close()
-        url = urljoin(url, response.headers["location"])
+        url = join(url, response.headers["location"])
     raise RefusedError(f"{first} redirects more than {MAX_HOPS} times")
+
+
+def join(url: str, target: str) -> str:
+    """`target` as seen from the page at `url`.  Raises RefusedError where it is no address."""
+    try:
+        return urljoin(url, target)
+    except ValueError as error:
+        raise RefusedError(f"leads to {target[:200]!r}, which is no address") from error
 
 
 def _ask(line: Line, url: str, headers: Mapping[str, str]) -> requests.Response:

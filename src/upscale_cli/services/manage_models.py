@@ -1,0 +1,157 @@
+"""The use cases of `upscale models`: plain arguments in, frozen reports out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from upscale_cli.errors import UsageError, WeightsError
+from upscale_cli.weights.catalogue import Catalogue, Entry, check_name, load_catalogue
+from upscale_cli.weights.store import Store, StoredFile
+
+if TYPE_CHECKING:  # listing models needs no torch
+    from torch import Tensor
+
+Where = Literal["bundled", "cached", "imported", "not downloaded"]
+Progress = Callable[[str, int, int | None], None]
+"""Called with (model name, bytes received, bytes of the whole file or None)."""
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """A model and where its checkpoint is on this machine (path: None if it is not here)."""
+
+    entry: Entry
+    where: Where
+    path: Path | None
+    default: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What checking one checkpoint gave.  file: None where it is absent or wrong, then `fault` says how."""
+
+    name: str
+    file: StoredFile | None
+    fault: str = ""
+
+
+def list_models(store: Store | None = None) -> list[ModelReport]:
+    """Every model the program knows, in the catalogue's order."""
+    store, catalogue = store or Store(), load_catalogue()
+    return [_report(entry, catalogue, store) for entry in catalogue.entries.values()]
+
+
+def describe_model(name: str, store: Store | None = None) -> ModelReport:
+    """One model.  Raises UsageError for an unknown name."""
+    catalogue = load_catalogue()
+    return _report(catalogue.find(name), catalogue, store or Store())
+
+
+def pull_models(
+    names: Sequence[str], *, offline: bool, progress: Progress | None = None, store: Store | None = None
+) -> list[Verdict]:
+    """Have these models on this machine; one that fails does not keep the others away.
+
+    Raises UsageError for an unknown name before anything is fetched, ResourceError where the disk is full.
+    """
+    store, catalogue = store or Store(), load_catalogue()
+    entries = [catalogue.find(name) for name in names]
+    return [
+        _verdict(entry, partial(store.obtain, offline=offline, progress=progress and partial(progress, entry.name)))
+        for entry in entries
+    ]
+
+
+def verify_models(names: Sequence[str], store: Store | None = None) -> list[Verdict]:
+    """Hash the named checkpoints anew; without names, all that are on this machine."""
+    store, catalogue = store or Store(), load_catalogue()
+    here = [entry for entry in catalogue.entries.values() if store.location(entry) is not None]
+    entries = [catalogue.find(name) for name in names] or here
+    return [_verdict(entry, store.verify) for entry in entries]
+
+
+def locate_model(name: str, store: Store | None = None) -> Path:
+    """Where the checkpoint is.  Raises WeightsError if it is not on this machine."""
+    path = describe_model(name, store).path
+    if path is None:
+        raise WeightsError(f"{name}: is not on this machine", f"upscale models pull {name}")
+    return path
+
+
+def remove_model(name: str, store: Store | None = None) -> bool:
+    """Delete the checkpoint from the cache, an imported model altogether; False if it was not there."""
+    return (store or Store()).remove(load_catalogue().find(name))
+
+
+def import_model(
+    file: Path,
+    *,
+    name: str | None = None,
+    method: str = "srrescycgan",
+    scale: int = 4,
+    options: Mapping[str, Any] | None = None,
+    store: Store | None = None,
+) -> ModelReport:
+    """Take a checkpoint file of one's own into the cache, as model `name` (default: the file's name without suffix).
+
+    A new name becomes a model of the user's own, kept as safetensors. A name of the catalogue says that the file is
+    that model's checkpoint: its tensors must fit, its sha256 too, and it is kept as it is.
+    Raises WeightsError where the file does not fit, UsageError for a bad name or method.
+    """
+    from upscale_cli.weights.checkpoint import read_state_dict, write_safetensors
+
+    store, catalogue = store or Store(), load_catalogue()
+    name = _importable(name or file.stem, catalogue)
+    state, metadata = read_state_dict(file)
+    known = catalogue.entries.get(name)
+    if known is not None:
+        _require_fit(state, known.method, known.options, file)
+        store.adopt(known, file)
+        return _report(known, catalogue, store)
+    _require_fit(state, method, options or {}, file)
+    write_safetensors(state, store.reserve(name), metadata | {"method": method})
+    about = {"description": f"Imported from {file.name}", "source": str(file.resolve())}
+    new = store.register(name, {"method": method, "scale": scale, "options": dict(options or {}), **about})
+    return ModelReport(new, "imported", store.path(new), default=False)
+
+
+def _importable(name: str, catalogue: Catalogue) -> str:
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise UsageError(f"{name[:80]!r} cannot be a model's name: {error}", "choose one with --name") from error
+    if name in catalogue.imported:
+        raise UsageError(f"{name}: was imported before", f"upscale models remove {name}, or choose another --name")
+    clash = next((other for other in catalogue.entries if other != name and other.casefold() == name.casefold()), None)
+    if clash is not None:
+        raise UsageError(f"{name}: differs from '{clash}' by case alone", "choose another --name")
+    return name
+
+
+def _require_fit(state: "Mapping[str, Tensor]", method: str, options: Mapping[str, Any], file: Path) -> None:
+    from upscale_cli.methods import load_method
+    from upscale_cli.weights.checkpoint import require_tensors
+
+    require_tensors(state, load_method(method).expected_tensors(options), str(file))
+
+
+def _verdict(entry: Entry, look: Callable[[Entry], StoredFile]) -> Verdict:
+    try:
+        return Verdict(entry.name, look(entry))
+    except WeightsError as error:
+        return Verdict(entry.name, None, str(error))
+
+
+def _report(entry: Entry, catalogue: Catalogue, store: Store) -> ModelReport:
+    path = store.location(entry)
+    return ModelReport(entry, _where(entry, path, catalogue, store), path, entry.name == catalogue.default)
+
+
+def _where(entry: Entry, path: Path | None, catalogue: Catalogue, store: Store) -> Where:
+    if path is None:
+        return "not downloaded"
+    if path != store.path(entry):
+        return "bundled"
+    return "imported" if entry.name in catalogue.imported else "cached"
