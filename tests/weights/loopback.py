@@ -5,7 +5,7 @@ Addresses stay https:// for the code under test; only the last step, the connect
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -49,10 +49,8 @@ class Handler(BaseHTTPRequestHandler):
         self.host = self.headers.get("Host", "")
         self.server.log.append(f"{self.host}{self.path}")
         self.close_connection = True
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):
             self.server.answer(self)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
 
     def reply(
         self, status: int, body: bytes = b"", *, cut: int | None = None, measured: bool = True, **headers: str

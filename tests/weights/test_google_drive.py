@@ -36,9 +36,9 @@ def form(action: str = f"https://{FILE_HOST}/download", text: str = "", inputs: 
 
 
 QUOTA = (
-    "<html><head><title>Google Drive - Quota exceeded</title></head><body><p class=uc-error-caption>Sorry, you can&#39;t "
-    "view or download this file at this time.<p class=uc-error-subcaption>Too many users have viewed or downloaded this "
-    "file recently.</p></body></html>"
+    "<html><head><title>Google Drive - Quota exceeded</title></head><body>"
+    "<p class=uc-error-caption>Sorry, you can&#39;t view or download this file at this time."
+    "<p class=uc-error-subcaption>Too many users have viewed or downloaded this file recently.</p></body></html>"
 )
 
 
