@@ -1,5 +1,6 @@
 """How many pictures a file holds, counted without decoding them."""
 
+import struct
 from typing import BinaryIO
 
 from PIL import Image
@@ -25,13 +26,7 @@ def _counted(image: Image.Image, stream: BinaryIO) -> int:
     if image.format == "GIF":
         return _count_gif(stream)
     if image.format == "TIFF":
-        # Walks the directories only as far as the limit, where n_frames would walk them all.
-        try:
-            image.seek(MAX_FRAMES)
-        except EOFError:
-            image.seek(0)
-        else:
-            return MAX_FRAMES + 1
+        return _count_tiff(stream)
     return int(getattr(image, "n_frames", 1))
 
 
@@ -52,6 +47,28 @@ def _count_gif(stream: BinaryIO) -> int:
                 break
             stream.seek(length[0], 1)
     return max(frames, 1)
+
+
+def _count_tiff(stream: BinaryIO) -> int:
+    """Directories in the chain, up to one over the limit; a chain cut short, or in a ring, counts as far as it goes."""
+    stream.seek(0)
+    start = stream.read(16)
+    order = "<" if start[:2] == b"II" else ">"
+    # BigTIFF has 64-bit counts and offsets.
+    count, entry_bytes, offset = ("Q", 20, "Q") if 43 in start[2:4] else ("H", 12, "I")
+    count, offset = order + count, order + offset
+    (position,) = struct.unpack_from(offset, start, 8 if entry_bytes == 20 else 4)
+    seen: set[int] = set()
+    while position and position not in seen and len(seen) <= MAX_FRAMES:
+        seen.add(position)
+        try:
+            stream.seek(position)
+            (entries,) = struct.unpack(count, stream.read(struct.calcsize(count)))
+            stream.seek(entries * entry_bytes, 1)
+            (position,) = struct.unpack(offset, stream.read(struct.calcsize(offset)))
+        except (struct.error, OSError, OverflowError, ValueError):
+            break
+    return max(len(seen), 1)
 
 
 def _skip_palette(stream: BinaryIO, flags: bytes) -> None:

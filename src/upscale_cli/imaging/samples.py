@@ -18,7 +18,8 @@ _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N")
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _CONVERTED_MODES = ("CMYK", "LAB")
 _PLAIN_MODE = {"1": "L", "La": "LA", "RGBa": "RGBA", "PA": "RGBA", "RGBX": "RGB", "YCbCr": "RGB"}
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _MIN_IS_WHITE = 258, 262, 0
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _EXTRA = 258, 262, 338
+_MIN_IS_WHITE, _PREMULTIPLIED = 0, 1
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,10 @@ def layout_of(image: ImageFile, name: str) -> Layout:
         # They have no agreed white; to guess one would change the picture.
         raise PictureError(f"{name}: its samples ({image.mode}) are not 8 or 16 bit integers", "convert it to 16 bit")
     rawmode = _rawmode(image)
-    grey = image.mode in _GREY_MODES or rawmode.startswith("LA")
+    if rawmode in ("R", "G", "B", "A") and max(_tags(image).get(_BITS_PER_SAMPLE, (8,))) > 8:
+        # Decoded without a complaint, and wrongly.
+        raise PictureError(f"{name}: its 16-bit colours lie in separate planes", "save it with interleaved colours")
+    grey = image.mode in _GREY_MODES or rawmode.startswith("LA;")
     notes = (profiles.conversion_note(image),) if image.mode in _CONVERTED_MODES else ()
     deep = image.mode.startswith("I") or _has_deep_colour(image, rawmode)
     kept = deep and (image.mode.startswith("I") or _can_widen(image))
@@ -58,11 +62,19 @@ def _has_deep_colour(image: ImageFile, rawmode: str) -> bool:
         return isinstance(arguments, tuple) and rawmode == "RGB" and int(arguments[1]) > 255
     if image.format == "AVIF":
         return _avif_bits(image) > 8
-    return image.format in ("PNG", "TIFF") and "16" in rawmode
+    if image.format == "TIFF":
+        return max(_tags(image).get(_BITS_PER_SAMPLE, (8,))) > 8
+    return image.format == "PNG" and "16" in rawmode
 
 
 def _can_widen(image: ImageFile) -> bool:
+    if _tags(image).get(_EXTRA) == (_PREMULTIPLIED,):
+        return False
     return image.format in ("PNG", "TIFF", "PPM") and image.mode in ("RGB", "RGBA") and image.tile[0][0] != "ppm_plain"
+
+
+def _tags(image: Image.Image) -> dict[int, Any]:
+    return getattr(image, "tag_v2", {})
 
 
 def _avif_bits(image: ImageFile) -> int:
@@ -120,7 +132,7 @@ def _eight_bit(image: Image.Image, has_alpha: bool) -> NDArray[np.uint8]:
 def _grey_16(image: Image.Image) -> NDArray[np.uint16]:
     """(H, W, 1).  12-bit samples and those where 0 is white, which Pillow hands over as they are, are put right."""
     samples = np.atleast_3d(np.array(image).astype(np.uint16))
-    tags: dict[int, Any] = getattr(image, "tag_v2", {})
+    tags = _tags(image)
     if tags.get(_BITS_PER_SAMPLE) == (12,):
         samples = np.rint(samples * np.float32(65535 / 4095)).astype(np.uint16)
     return 65535 - samples if tags.get(_PHOTOMETRIC) == _MIN_IS_WHITE else samples

@@ -1,0 +1,263 @@
+"""Files that nobody vouches for: refused in one kind of error, in little time and memory, and never half read."""
+
+import io
+import os
+import random
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from picture_files import alpha_ramp, deep_photo, encoded, exif_with, photo, png, png_chunk, srgb_profile
+from PIL import Image
+
+from upscale_cli.errors import PictureError, UpscaleError
+from upscale_cli.imaging.files import Picture, read_header, read_picture
+
+
+def whole_files() -> dict[str, bytes]:
+    """One small file of each kind that is read."""
+    rgb = Image.fromarray(photo(24, 36))
+    rgba = Image.fromarray(np.dstack([photo(24, 36), alpha_ramp(24, 36)]))
+    deep_tiff = cv2.imencode(".tif", deep_photo(24, 36))[1].tobytes()
+    return {
+        "png": encoded(rgb, "PNG", exif=exif_with(6), icc_profile=srgb_profile()),
+        "png rgba": encoded(rgba, "PNG"),
+        "png palette": encoded(rgb.quantize(32), "PNG"),
+        "png 16": png(36, 24, 16, 2, deep_photo(24, 36).astype(">u2").tobytes()),
+        "jpeg": encoded(rgb, "JPEG", quality=90, exif=exif_with(3)),
+        "jpeg progressive": encoded(rgb, "JPEG", quality=90, progressive=True),
+        "jpeg grey": encoded(rgb.convert("L"), "JPEG", quality=90),
+        "jpeg cmyk": encoded(rgb.convert("CMYK"), "JPEG", quality=90),
+        "webp": encoded(rgb, "WEBP"),
+        "webp lossless": encoded(rgba, "WEBP", lossless=True),
+        "bmp": encoded(rgb, "BMP"),
+        "gif": encoded(rgb, "GIF"),
+        "tiff": encoded(rgb, "TIFF"),
+        "tiff lzw": encoded(rgb, "TIFF", compression="tiff_lzw"),
+        "tiff deflate": encoded(rgb, "TIFF", compression="tiff_adobe_deflate"),
+        "tiff 16 lzw": deep_tiff,
+        "ppm": encoded(rgb, "PPM"),
+        "ppm 16": b"P6 36 24 65535 " + deep_photo(24, 36).astype(">u2").tobytes(),
+        "avif": encoded(rgb, "AVIF"),
+    }
+
+
+FILES = whole_files()
+
+
+def same(a: Picture, b: Picture) -> bool:
+    alphas_same = (a.alpha is None and b.alpha is None) or (
+        a.alpha is not None and b.alpha is not None and np.array_equal(a.alpha, b.alpha)
+    )
+    return a.pixels.dtype == b.pixels.dtype and np.array_equal(a.pixels, b.pixels) and alphas_same
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_truncated_file_is_refused_wherever_it_ends(kind: str) -> None:
+    data, whole = FILES[kind], read_picture(FILES[kind])
+    ends = {0, 1, 2, 8, 20, len(data) // 2, len(data) - 13, len(data) - 5}
+    ends |= set(random.Random(kind).sample(range(len(data)), 40))
+    for end in sorted(ends):
+        try:
+            picture = read_picture(data[:end])
+        except PictureError as error:
+            assert "\n" not in str(error)
+        else:
+            # Only marks behind the last pixel may be missing.
+            assert same(picture, whole), f"{kind}: half a picture from {end} of {len(data)} bytes"
+            assert end > len(data) - 40, f"{kind}: {end} of {len(data)} bytes"
+
+
+@pytest.mark.parametrize("kind", ["png", "png 16"])
+def test_every_byte_of_a_png_is_checked(kind: str) -> None:
+    data = FILES[kind]
+    start = data.index(b"IDAT")
+    for at in range(start + 4, len(data) - 12, max(1, (len(data) - start) // 50)):
+        damaged = bytearray(data)
+        damaged[at] ^= 0x10
+        with pytest.raises(PictureError):
+            read_picture(bytes(damaged))
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_fuzzed_bytes_end_in_a_picture_or_in_one_error(kind: str, capfd: pytest.CaptureFixture[str]) -> None:
+    source = random.Random(kind)
+    for _ in range(25):
+        damaged = bytearray(FILES[kind])
+        for _ in range(source.choice((1, 3, 10))):
+            damaged[source.randrange(min(len(damaged), source.choice((64, 400, 10**6))))] = source.randrange(256)
+        for read in (read_header, read_picture):
+            try:
+                read(bytes(damaged), 10_000_000)
+            except UpscaleError as error:
+                assert "\n" not in str(error)
+                assert "object at 0x" not in str(error)
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"hello, I am a text", "not a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
+        (b"\x89PNG\r\n\x1a\n", "damaged"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(60), "damaged"),
+        (b"\xff\xd8\xff", "damaged"),
+        (b"GIF89a", "damaged"),
+    ],
+)
+def test_what_is_no_picture_is_refused_by_name(content: bytes, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "holiday.jpg"
+    path.write_bytes(content)
+    for read in (read_header, read_picture):
+        with pytest.raises(PictureError, match=words) as caught:
+            read(path)
+        assert "holiday.jpg" in caught.value.message
+        assert caught.value.hint
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, words in (
+        (tmp_path, "folder"),
+        (tmp_path / "absent.png", "No such file"),
+        (tmp_path / "pipe", "not a regular file"),
+        (Path("/dev/zero"), "not a regular file"),
+        (tmp_path / ("long" * 100), "cannot be read"),
+        (tmp_path / "nul\0.png", "nul"),
+    ):
+        for read in (read_header, read_picture):
+            with pytest.raises(PictureError, match=words):
+                read(path)
+
+
+def test_formats_that_are_not_allowed_stay_shut(tmp_path: Path) -> None:
+    for file_format in ("ICO", "TGA", "PCX", "SGI", "JPEG2000", "EPS", "IM"):
+        path = tmp_path / "a.png"
+        Image.fromarray(photo()).save(path, file_format)
+        with pytest.raises(PictureError, match="not a picture"):
+            read_header(path)
+
+
+BOMBS = {
+    "png": png(60_000, 60_000, 8, 2, b""),
+    "png 16": png(2**31 - 1, 2**31 - 1, 16, 6, b""),
+    "gif": b"GIF89a" + b"\xff" * 4 + b"\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x08\0;",
+    "bmp": b"BM" + bytes(12) + b"(\0\0\0" + b"\0\0\1\0" * 2 + b"\1\0\x18\0" + bytes(24),
+    "ppm": b"P6 60000 60000 255 ",
+    "jpeg": b"\xff\xd8\xff\xc0\0\x11\x08\xff\xff\xff\xff\3\1\x11\0\2\x11\0\3\x11\0\xff\xda\0\x0c\3\1\0\2\0\3\0\0\x3f\0",
+}
+
+
+def tiff_bomb() -> bytes:
+    data = bytearray(encoded(Image.new("RGB", (4, 4)), "TIFF"))
+    for tag in (b"\x00\x01", b"\x01\x01"):
+        entry = data.index(tag + b"\x03\x00\x01\x00") if tag + b"\x03\x00\x01\x00" in data else data.index(tag + b"\x04\x00")
+        data[entry + 2 : entry + 4] = b"\x04\x00"
+        data[entry + 8 : entry + 12] = (60_000).to_bytes(4, "little")
+    return bytes(data)
+
+
+def webp_bomb() -> bytes:
+    body = b"WEBPVP8L" + (10).to_bytes(4, "little") + b"\x2f" + (0xFFFFFFF).to_bytes(4, "little") + bytes(5)
+    return b"RIFF" + len(body).to_bytes(4, "little") + body
+
+
+BOMBS |= {"tiff": tiff_bomb(), "webp": webp_bomb()}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_bomb_is_refused_by_its_header(kind: str) -> None:
+    for read in (read_header, read_picture):
+        started = time.monotonic()
+        with pytest.raises(PictureError, match="limit|damaged"):
+            read(BOMBS[kind], 100_000_000)
+        assert time.monotonic() - started < 1
+
+
+def test_the_limit_is_the_callers(tmp_path: Path) -> None:
+    data = encoded(Image.new("L", (100, 100)), "PNG")
+    assert read_header(data, 10_000).width == 100
+    with pytest.raises(PictureError, match="100 x 100 pixels are over the limit"):
+        read_header(data, 9_999)
+
+
+def test_pictures_over_pillows_own_limit_are_read() -> None:
+    data = encoded(Image.new("1", (20_000, 10_000)), "PNG")
+    assert read_header(data).width == 20_000
+
+
+def test_bombs_cost_less_than_64_mb(tmp_path: Path) -> None:
+    for kind, data in BOMBS.items():
+        (tmp_path / kind).write_bytes(data)
+    swollen = png(4, 4, 8, 0, bytes(16), {b"tEXt": b"Comment\0" + bytes(80 << 20)})
+    (tmp_path / "text").write_bytes(swollen)
+    program = """
+        import resource, sys
+        from pathlib import Path
+        from upscale_cli.errors import PictureError
+        from upscale_cli.imaging.files import read_header
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for path in sorted(Path(sys.argv[1]).iterdir()):
+            try:
+                read_header(path, 100_000_000)
+                sys.exit(f"{path} was let through")
+            except PictureError:
+                pass
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 64 * 1024
+    assert done.stderr == ""
+
+
+def test_compressed_text_cannot_swell() -> None:
+    import zlib
+
+    body = b"Comment\0\0" + zlib.compress(bytes(4 << 20))
+    with pytest.raises(PictureError):
+        read_picture(png(4, 4, 8, 0, bytes(16), {b"zTXt": body}))
+
+
+def test_a_bomb_behind_the_first_frame_costs_nothing() -> None:
+    frames = [Image.fromarray(photo(24, 36)).quantize(32), Image.fromarray(photo(24, 36)[::-1]).quantize(32)]
+    data = bytearray(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    second = data.index(b",", data.index(b"!\xf9", data.index(b",") + 10))
+    data[second + 5 : second + 9] = b"\xff\xff\xff\xff"
+    picture = read_picture(bytes(data))
+    assert picture.pixels.shape == (24, 36, 3)
+    assert picture.notes == ("frame 1 of 2: the others are left out",)
+
+
+def test_a_tile_larger_than_any_picture_is_refused() -> None:
+    with io.BytesIO() as stream:
+        import tifffile
+
+        tifffile.imwrite(stream, np.zeros((64, 64), np.uint8), tile=(32, 32))
+        data = bytearray(stream.getvalue())
+    for tag in (322, 323):
+        entry = data.index(tag.to_bytes(2, "little"))
+        data[entry + 2 : entry + 12] = b"\x04\0\1\0\0\0" + (65_520).to_bytes(4, "little")
+    with pytest.raises(PictureError, match="tiles"):
+        read_header(bytes(data))
+
+
+def test_an_animation_that_promises_a_million_frames_is_refused() -> None:
+    data = png(4, 4, 8, 0, bytes(16), {b"acTL": (10**6).to_bytes(4, "big") + bytes(4)})
+    with pytest.raises(PictureError, match="1000 frames"):
+        read_header(data)
+
+
+def test_a_chunk_cut_short_is_not_read_past(tmp_path: Path) -> None:
+    data = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", bytes(13))[:20] + b"\x7f\xff\xff\xffIDAT"
+    with pytest.raises(PictureError):
+        read_picture(data)
