@@ -87,16 +87,23 @@ def _load_pickle(path: Path) -> Any:
     """The object in a torch file, after `container` has looked it through; only tensors and plain containers load."""
     import torch
 
-    if tuple(int(number) for number in re.findall(r"\d+", torch.__version__)[:2]) < _TRUSTED_TORCH:
+    version = _torch_version()
+    if tuple(int(number) for number in re.findall(r"\d+", version)[:2]) < _TRUSTED_TORCH:
         hint = "update torch, or use a .safetensors file"
-        raise WeightsError(f"{path}: torch {torch.__version__} cannot read .pth files safely, 2.10 can", hint)
+        raise WeightsError(f"{path}: torch {version} cannot read .pth files safely, 2.10 can", hint)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), path.open("rb") as file:  # given a name, torch would judge by its suffix
             warnings.simplefilter("ignore")  # remarks on storage classes, of no use to a user
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a malformed file may raise anything; all of it means the same to a user
         reason = " ".join(str(error).split())[:160]
         raise WeightsError(f"{path}: is not a file of network weights: {reason}", "get the file again") from error
+
+
+def _torch_version() -> str:
+    import torch
+
+    return str(torch.__version__)
 
 
 def _unwrap(loaded: Any, path: Path) -> dict[str, Any]:

@@ -4,12 +4,13 @@ Refused here: code in a pickle, compressed or overlapping zip members, duplicate
 a reader might run, or that makes a small file fill the memory.
 """
 
+import io
 import json
 import pickletools
 import re
 import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from upscale_cli.errors import WeightsError
 
@@ -26,20 +27,25 @@ _HARMLESS = re.compile(
 def is_safetensors(path: Path) -> bool:
     """Does the file hold safetensors, and not a pickle or a zip of pickles?  Decided by content.
 
-    Raises WeightsError where it is none of these, or holds more than weights.
+    Raises WeightsError where it is none of these, or holds more than weights; OSError where it cannot be opened.
     """
     with path.open("rb") as file:
         head = file.read(512)
-        if head.startswith(b"PK"):
-            _check_zip(path, file)
-        elif head[8:9] == b"{":
+        if not head.startswith(b"PK") and head[8:9] == b"{":
             return True
-        elif head[:1] == b"\x80":
-            file.seek(0)
-            for _ in range(_LEGACY_PICKLES):
-                _check_pickle(path, file)
-        else:
-            raise WeightsError(f"{path}: {_what(head)}", "give a .safetensors or .pth file of network weights")
+        file.seek(0)
+        try:
+            if head.startswith(b"PK"):
+                _check_zip(path, file)
+            elif head.startswith(b"\x80"):
+                for _ in range(_LEGACY_PICKLES):
+                    _check_pickle(path, file)
+            else:
+                raise WeightsError(f"{path}: {_what(head)}", "give a .safetensors or .pth file of network weights")
+        except WeightsError:
+            raise
+        except Exception as error:  # a malformed file may raise anything; all of it means the same to a user
+            raise WeightsError(f"{path}: is damaged or cut off", "get the file again") from error
     return False
 
 
@@ -53,38 +59,27 @@ def _what(head: bytes) -> str:
 
 def _check_zip(path: Path, file: BinaryIO) -> None:
     size = path.stat().st_size
-    try:
-        with zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
-            if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-                raise WeightsError(f"{path}: has compressed members, which torch never writes; refused")
-            if sum(member.file_size for member in members) > size:
-                raise WeightsError(f"{path}: its members claim more bytes than the file's {size:,}; refused")
-            pickles = [member for member in members if member.filename.endswith(".pkl")]
-            if not pickles:
-                raise WeightsError(f"{path}: is a zip archive without weights")
-            for member in pickles:
-                with archive.open(member) as stream:
-                    _check_pickle(path, stream)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError) as error:
-        raise WeightsError(f"{path}: is damaged or cut off: {error}", "get the file again") from error
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise WeightsError(f"{path}: has compressed members, which torch never writes; refused")
+        if sum(member.file_size for member in members) > size:
+            raise WeightsError(f"{path}: its members claim more bytes than the file's {size:,}; refused")
+        pickles = [member for member in members if member.filename.endswith(".pkl")]
+        if not pickles:
+            raise WeightsError(f"{path}: is a zip archive without weights")
+        for member in pickles:
+            _check_pickle(path, io.BytesIO(archive.read(member)))
 
 
-def _check_pickle(path: Path, stream: Any) -> None:
+def _check_pickle(path: Path, stream: IO[bytes]) -> None:
     """Read the opcodes up to the pickle's end without executing one."""
-    try:
-        for opcode, argument, _ in pickletools.genops(stream):
-            if opcode.name in ("GLOBAL", "INST") and not _HARMLESS.fullmatch(str(argument)):
-                name = str(argument).replace(" ", ".")[:100]
-                raise WeightsError(
-                    f"{path}: holds {name!r}, which is not part of network weights; nothing was executed"
-                )
-            if opcode.name in ("STACK_GLOBAL", "EXT1", "EXT2", "EXT4"):
-                raise WeightsError(
-                    f"{path}: holds the name of some code, which could not be told; nothing was executed"
-                )
-    except (ValueError, IndexError, KeyError, OverflowError) as error:
-        raise WeightsError(f"{path}: is damaged or cut off", "get the file again") from error
+    for opcode, argument, _ in pickletools.genops(stream):
+        if opcode.name in ("GLOBAL", "INST") and not _HARMLESS.fullmatch(str(argument)):
+            name = str(argument).replace(" ", ".")[:100]
+            raise WeightsError(f"{path}: holds {name!r}, which is not part of network weights; nothing was executed")
+        if opcode.name in ("STACK_GLOBAL", "EXT1", "EXT2", "EXT4"):
+            raise WeightsError(f"{path}: holds the name of some code, which could not be told; nothing was executed")
 
 
 def safetensors_metadata(path: Path, data: bytes) -> dict[str, str]:
