@@ -19,9 +19,10 @@ def photo(height: int = 60, width: int = 90) -> np.ndarray:
 
 def deep_photo(height: int = 60, width: int = 90, channels: int = 3) -> np.ndarray:
     """The photograph in 16 bits whose low bytes are not empty, (height, width, channels) uint16."""
-    wide = photo(height, width).astype(np.uint16) * 257 ^ np.arange(height * width * 3, dtype=np.uint16).reshape(
-        height, width, 3
-    ) % 251
+    wide = (
+        photo(height, width).astype(np.uint16) * 257
+        ^ np.arange(height * width * 3, dtype=np.uint16).reshape(height, width, 3) % 251
+    )
     return np.ascontiguousarray(wide[..., :channels])
 
 
@@ -78,7 +79,9 @@ def _profile(space: bytes, connection: bytes, kind: bytes, tags: Mapping[bytes, 
         table += name + struct.pack(">II", offset + len(bodies), len(body))
         bodies += padded
     head = bytearray(128)
-    struct.pack_into(">I4s4s4s4s4s", head, 0, 128 + len(table) + len(bodies), bytes(4), b"\2\x10\0\0", kind, space, connection)
+    struct.pack_into(
+        ">I4s4s4s4s4s", head, 0, 128 + len(table) + len(bodies), bytes(4), b"\2\x10\0\0", kind, space, connection
+    )
     head[36:40] = b"acsp"
     head[68:80] = _xyz(0.9642, 1.0, 0.8249)[8:]
     return bytes(head) + table + bodies

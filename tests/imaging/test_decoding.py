@@ -159,7 +159,11 @@ BOMBS = {
 def tiff_bomb() -> bytes:
     data = bytearray(encoded(Image.new("RGB", (4, 4)), "TIFF"))
     for tag in (b"\x00\x01", b"\x01\x01"):
-        entry = data.index(tag + b"\x03\x00\x01\x00") if tag + b"\x03\x00\x01\x00" in data else data.index(tag + b"\x04\x00")
+        entry = (
+            data.index(tag + b"\x03\x00\x01\x00")
+            if tag + b"\x03\x00\x01\x00" in data
+            else data.index(tag + b"\x04\x00")
+        )
         data[entry + 2 : entry + 4] = b"\x04\x00"
         data[entry + 8 : entry + 12] = (60_000).to_bytes(4, "little")
     return bytes(data)
