@@ -1,0 +1,140 @@
+"""The catalogue: the program's own, the user's models and mirrors, imported ones; names that are safe everywhere."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from upscale_cli.errors import UsageError, WeightsError
+from upscale_cli.methods import ROOMS
+from upscale_cli.weights import places
+from upscale_cli.weights.catalogue import check_name, load_catalogue
+
+SHA = "ab" * 32
+OWN = f'[models.mine]\nmethod = "srrescycgan"\nscale = 4\nurls = ["https://a.example/m"]\nsha256 = "{SHA}"\n'
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No catalogue of the machine's user plays a part."""
+    monkeypatch.setenv("UPSCALE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("UPSCALE_WEIGHTS", raising=False)
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def use(text: str) -> Path:
+        path = tmp_path / "mine.toml"
+        path.write_text(text)
+        monkeypatch.setenv("UPSCALE_WEIGHTS", str(path))
+        return path
+
+    return use
+
+
+def test_the_program_s_own_entries_are_complete() -> None:
+    catalogue = load_catalogue()
+    official = {"srrescycgan-noise", "srrescycgan-jpeg", "srrescycgan-unknown", "srrescycgan-aim", "srrescgan"}
+    assert official <= set(catalogue.entries)
+    for entry in catalogue.entries.values():
+        assert entry.method in ROOMS
+        assert all((entry.licence, entry.source, entry.description, entry.trained_on))
+        if entry.file is not None:
+            assert (places.bundled_folder() / entry.file).is_file()
+    assert catalogue.find("srrescgan").bytes == 1_529_586
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"unknown model 'srrescycgan-ami'.*srrescycgan-aim"):
+        load_catalogue().find("srrescycgan-ami")
+    with pytest.raises(UsageError, match="models list"):
+        load_catalogue().find("???")
+
+
+def test_mirrors_come_first_and_change_nothing_else(write) -> None:
+    before = load_catalogue().find("srrescgan")
+    write('[models.srrescgan]\nurls = ["https://mirror.example/m.pth", "gdrive:abc"]\n')
+    after = load_catalogue().find("srrescgan")
+    assert after.urls == ("https://mirror.example/m.pth", "gdrive:abc", *before.urls)
+    assert after.model_copy(update={"urls": before.urls}) == before
+
+
+def test_users_add_models_and_choose_the_default(write, tmp_path: Path) -> None:
+    folder = tmp_path / "config" / "upscale-cli"
+    folder.mkdir(parents=True)
+    (folder / "weights.toml").write_text('default = "mine"\n' + OWN)
+    assert load_catalogue().default == "mine"
+    write(OWN.replace("a.example", "b.example"))  # the file that UPSCALE_WEIGHTS names wins over the standing one
+    assert load_catalogue().find("mine").urls == ("https://b.example/m",)
+    assert list(load_catalogue().entries)[-1] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f'[models.srrescgan]\nsha256 = "{SHA}"\n', "comes with the program and cannot be replaced"),
+        (OWN.replace("mine", "srrescgan"), "comes with the program and cannot be replaced"),
+        (OWN.replace("mine", "SRResCGAN"), "by case alone"),
+        (OWN.replace("https:", "http:"), "https://host/path or gdrive"),
+        (OWN.replace("https:", "file:"), "https://host/path or gdrive"),
+        (OWN.replace("https://a", "https://user:secret@a"), "https://host/path or gdrive"),
+        (OWN.replace("https://a.example/m", "gdrive:../x"), "https://host/path or gdrive"),
+        ('[models.srrescgan]\nurls = ["http://a.example/m"]\n', "https://host/path or gdrive"),
+        (OWN.replace(SHA, "ab"), "sha256"),
+        (OWN.replace("sha256", "sha265"), "unknown key 'sha265', did you mean 'sha256'"),
+        (OWN + "bytes = 0\n", "bytes"),
+        (OWN + 'file = "../m.safetensors"\n', "file"),
+        ('[models.mine]\nmethod = "x"\nscale = 4\nfile = "m"\n', "sha256 may be absent only"),
+        ("[models.mine\n", "not valid TOML"),
+        ("[model.mine]\n", "unknown key 'model', did you mean 'models'"),
+    ],
+)
+def test_faults_are_named_with_their_file(write, text: str, words: str) -> None:
+    path = write(text)
+    with pytest.raises(UsageError, match=words) as caught:
+        load_catalogue()
+    assert str(path) in str(caught.value)
+
+
+def test_a_catalogue_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_WEIGHTS", "/nowhere/w.toml")
+    with pytest.raises(UsageError, match=r"/nowhere/w\.toml: cannot be read"):
+        load_catalogue()
+
+
+HOSTILE = [
+    "", ".", "..", "../m", "..\\m", "a/b", "a\\b", "/etc/passwd", "C:\\m", "C:m", "\\\\host\\share", "//host/share",
+    "a\0b", "a\nb", "a\tb", "\x1b[2J", "a\x7f", "CON", "con", "con.pth", "NUL", "nul.tar.gz", "AUX", "PRN", "COM1",
+    "com9.x", "LPT1", "CONIN$", "-rf", "--help", ".hidden", "_x", "a..b", "a.", "a ", " a", "a:b", "a*", "a?", "a|b", 'a"b',
+    "a<b", "a~b", "~", "$HOME", "%TEMP%", "x" * 65, "x" * 300, "é", "ａ", "\u202eabc", "a%2f..", "m\u2215n",
+]  # fmt: skip
+
+
+def test_hostile_names_are_refused(write) -> None:
+    for name in HOSTILE:
+        with pytest.raises(ValueError):
+            check_name(name)
+        write(OWN.replace("models.mine", f"models.{json.dumps(name).replace(chr(127), '')}"))
+        if "\x7f" not in name:
+            with pytest.raises(UsageError):
+                load_catalogue()
+    for name in ("a", "srrescycgan-aim", "My_Model.v2", "console", "x" * 64, "0"):
+        assert check_name(name) == name
+
+
+def test_a_damaged_import_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "mine.entry.json").write_text('{"name": "mi')
+    with pytest.raises(WeightsError, match=r"mine\.entry\.json: is damaged"):
+        load_catalogue()
+
+
+def test_an_import_is_a_model_only_under_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    record = json.dumps({"name": "mine", "method": "x", "scale": 4, "sha256": SHA})
+    for name in ("mine", "other", "srrescgan"):
+        (tmp_path / "cache" / f"{name}.entry.json").write_text(record)
+    catalogue = load_catalogue()
+    assert catalogue.imported == {"mine"}
+    assert "other" not in catalogue.entries
