@@ -7,7 +7,6 @@ treatment on the picture's border only, so that a tile is a part of the whole pi
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -123,14 +122,14 @@ def residual(upsampled: Tensor, kernels: Kernels, edges: Edges = WHOLE) -> Tenso
     upsampled: (B, 3, H, W) in [0, 255] -> (B, 3, H', W'), smaller by `kernels.radius` on each side that is not a border
     of the picture.  The dtype of `kernels.blocks` is the body's; the other layers bring their own.
     """
-    x = _convolve(upsampled, *kernels.conv1, edges)
+    x = _encode(upsampled, *kernels.conv1, edges)
     for number, (slope1, weight1, bias1, slope2, weight2, bias2) in enumerate(kernels.blocks):
         x = x.to(weight1.dtype)
         out = _convolve(F.prelu(x, slope1), weight1, bias1, edges)
         out = _convolve(F.prelu(out, slope2), weight2, bias2, edges)
         # The official first block has no shortcut.
         x = out if number == 0 else out.add_(_inner(x, 2, edges))
-    return _convolve(x.to(kernels.conv_out[0].dtype), *kernels.conv_out, edges, mode="constant")
+    return _decode(x, *kernels.conv_out, edges)
 
 
 def residual_energy(r: Tensor) -> Tensor:
@@ -158,11 +157,44 @@ def _block_tensors(block: BasicBlock, dtype: torch.dtype) -> tuple[Tensor, Tenso
     return *first, *second
 
 
+def _encode(x: Tensor, weight: Tensor, bias: Tensor, edges: Edges) -> Tensor:
+    """The first convolution, (B, 3, H, W) -> (B, features, H', W')."""
+    if x.device.type != "cpu" or weight.requires_grad:
+        return _convolve(x, weight, bias, edges)
+    # CPU libraries are slow with three input channels. As a product with a matrix of overlapping windows, of which a row
+    # of colours lies in memory in one piece, the same sum takes a third of the time.
+    size = weight.shape[-1]
+    x = _padded(x, size // 2, edges, "reflect").permute(0, 2, 3, 1).contiguous()
+    batch, height, width, colours = x.shape
+    out = height - size + 1, width - size + 1
+    image, row, column, _ = x.stride()
+    windows = x.as_strided((batch, *out, size, size * colours), (image, row, column, row, 1))
+    matrix = weight.permute(2, 3, 1, 0).reshape(size * size * colours, -1)
+    product = torch.addmm(bias, windows.reshape(-1, size * size * colours), matrix)
+    return product.view(batch, *out, -1).permute(0, 3, 1, 2)
+
+
+def _decode(x: Tensor, weight: Tensor, bias: Tensor, edges: Edges) -> Tensor:
+    """The last convolution, (B, features, H, W) -> (B, 3, H', W') float32."""
+    if x.dtype == torch.float32 or weight.requires_grad:
+        return _convolve(x.float(), weight, bias, edges, "constant")
+    # In half precision the weights' rounding would show. What it loses goes into three more output channels, which a CPU
+    # computes for nothing: it works on sixteen at a time.
+    high = weight.to(x.dtype)
+    low = (weight - high).to(x.dtype)
+    both = torch.cat([high, low]).contiguous(memory_format=torch.channels_last)
+    out = F.conv2d(_padded(x, weight.shape[-1] // 2, edges, "constant"), both).float()
+    return out[:, :3] + out[:, 3:] + bias.reshape(1, 3, 1, 1)
+
+
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor, edges: Edges, mode: str = "reflect") -> Tensor:
-    margin = weight.shape[-1] // 2
-    if any(edges):
-        x = F.pad(x, _sides(margin, edges), mode=mode)
-    return F.conv2d(x, weight, bias)
+    return F.conv2d(_padded(x, weight.shape[-1] // 2, edges, mode), weight, bias)
+
+
+def _padded(x: Tensor, margin: int, edges: Edges, mode: str) -> Tensor:
+    """`x` continued by `margin` pixels on the sides that are borders of the picture."""
+    sides = [margin * edge for edge in (edges.left, edges.right, edges.top, edges.bottom)]
+    return F.pad(x, sides, mode=mode) if any(sides) else x
 
 
 def _inner(x: Tensor, margin: int, edges: Edges) -> Tensor:
@@ -170,6 +202,3 @@ def _inner(x: Tensor, margin: int, edges: Edges) -> Tensor:
     left, right, top, bottom = (margin * (not edge) for edge in (edges.left, edges.right, edges.top, edges.bottom))
     return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
 
-
-def _sides(margin: int, edges: Edges) -> Sequence[int]:
-    return [margin * edge for edge in (edges.left, edges.right, edges.top, edges.bottom)]
