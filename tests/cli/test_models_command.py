@@ -70,8 +70,9 @@ def test_list_at_a_terminal_is_a_table(cache: Path) -> None:
     terminal = ["script", "-qec", command, "/dev/null"]
     if shutil.which("script") is None:
         pytest.skip("needs script(1) for a pseudo-terminal")
-    environment = os.environ | {"COLUMNS": "150", "TERM": "dumb"}
+    environment = os.environ | {"COLUMNS": "150", "TERM": "xterm"}
     shown = subprocess.run(terminal, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL).stdout
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", shown)
     assert "licence" in shown
     assert re.search(r"srrescycgan-aim +x4 +\? +not downloaded +MIT +Official SRResCycGAN for real photos", shown)
 

@@ -106,8 +106,8 @@ def test_a_catalogue_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch)
 HOSTILE = [
     "", ".", "..", "../m", "..\\m", "a/b", "a\\b", "/etc/passwd", "C:\\m", "C:m", "\\\\host\\share", "//host/share",
     "a\0b", "a\nb", "a\tb", "\x1b[2J", "a\x7f", "CON", "con", "con.pth", "NUL", "nul.tar.gz", "AUX", "PRN", "COM1",
-    "com9.x", "LPT1", "CONIN$", "-rf", "--help", ".hidden", "_x", "a..b", "a.", "a ", " a", "a:b", "a*", "a?", "a|b", 'a"b',
-    "a<b", "a~b", "~", "$HOME", "%TEMP%", "x" * 65, "x" * 300, "é", "ａ", "\u202eabc", "a%2f..", "m\u2215n",
+    "com9.x", "LPT1", "CONIN$", "-rf", "--help", ".hidden", "_x", "a..b", "a.", "a ", " a", "a:b", "a*", "a?", "a|b",
+    'a"b', "a<b", "a~b", "~", "$HOME", "%TEMP%", "x" * 65, "x" * 300, "é", "ａ", "\u202eabc", "a%2f..", "m\u2215n",
 ]  # fmt: skip
 
 
