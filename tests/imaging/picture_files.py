@@ -1,5 +1,6 @@
 """Picture files made in code, for the tests of this room."""
 
+import functools
 import io
 import struct
 import zlib
@@ -9,7 +10,7 @@ import numpy as np
 import skimage.data
 from PIL import Image, ImageCms
 
-RNG = np.random.default_rng(7)
+from upscale_cli.imaging.files import Picture, read_header, read_picture
 
 
 def photo(height: int = 60, width: int = 90) -> np.ndarray:
@@ -65,7 +66,9 @@ def exif_with(orientation: int | None = None) -> Image.Exif:
     return exif
 
 
+@functools.cache
 def srgb_profile() -> bytes:
+    """Once for all: a profile holds the second of its making."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
@@ -106,3 +109,14 @@ def cmyk_profile(first_ink: tuple[int, int, int]) -> bytes:
     identity = struct.pack(">9i", *(65536 if at % 4 == 0 else 0 for at in range(9)))
     table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + line * 4 + grid + line * 3
     return _profile(b"CMYK", b"Lab ", b"prtr", {b"A2B0": table, b"A2B1": table})
+
+
+def read(data: bytes) -> Picture:
+    """The picture, after checking that its header promised just that."""
+    header, picture = read_header(data), read_picture(data)
+    assert (header.width, header.height) == (picture.width, picture.height)
+    assert (header.bits, header.channels) == (picture.bits, picture.channels)
+    assert header.has_alpha == (picture.alpha is not None)
+    assert header.notes == picture.notes[: len(header.notes)]
+    assert header.format == picture.metadata.source_format
+    return picture

@@ -41,9 +41,14 @@ def test_a_new_file_has_the_usual_rights(tmp_path: Path) -> None:
 def test_whatever_is_raised_the_old_file_stays_and_nothing_else(raised: type[BaseException], tmp_path: Path) -> None:
     target = tmp_path / "a.png"
     target.write_bytes(b"old")
-    with pytest.raises(raised), atomic.whole_file(target, 10) as stream:
-        stream.write(b"half")
-        raise raised
+
+    def write_half() -> None:
+        with atomic.whole_file(target, 10) as stream:
+            stream.write(b"half")
+            raise raised
+
+    with pytest.raises(raised):
+        write_half()
     assert target.read_bytes() == b"old"
     assert names(tmp_path) == ["a.png"]
 
@@ -97,7 +102,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF", "BMP", "PPM", "JPEG", "WEBP", "AVIF"])
 def test_a_full_disk_leaves_nothing_and_says_so(file_format: str, small_disk: Path) -> None:
     (small_disk / "other").write_bytes(bytes(1_200_000))
-    with pytest.raises(ResourceError, match="no space left: up to 2.3 MiB needed, .* MiB free"):
+    with pytest.raises(ResourceError, match=r"no space left: up to 2.3 MiB needed, .* MiB free"):
         write_picture(Picture(NOISE), small_disk / "a", file_format, quality=90)
     assert names(small_disk) == ["other"]
 

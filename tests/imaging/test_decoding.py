@@ -57,17 +57,26 @@ def same(a: Picture, b: Picture) -> bool:
     return a.pixels.dtype == b.pixels.dtype and np.array_equal(a.pixels, b.pixels) and alphas_same
 
 
+def read_or_refuse(data: bytes) -> Picture | str:
+    """The picture, or the one line that refuses it; any other error fails the test."""
+    try:
+        read_header(data, 10_000_000)
+        return read_picture(data, 10_000_000)
+    except UpscaleError as error:
+        line = str(error)
+    assert line.isprintable()
+    assert "object at 0x" not in line
+    return line
+
+
 @pytest.mark.parametrize("kind", FILES)
 def test_a_truncated_file_is_refused_wherever_it_ends(kind: str) -> None:
     data, whole = FILES[kind], read_picture(FILES[kind])
     ends = {0, 1, 2, 8, 20, len(data) // 2, len(data) - 13, len(data) - 5}
     ends |= set(random.Random(kind).sample(range(len(data)), 40))
     for end in sorted(ends):
-        try:
-            picture = read_picture(data[:end])
-        except PictureError as error:
-            assert "\n" not in str(error)
-        else:
+        picture = read_or_refuse(data[:end])
+        if isinstance(picture, Picture):
             # Only marks behind the last pixel may be missing.
             assert same(picture, whole), f"{kind}: half a picture from {end} of {len(data)} bytes"
             assert end > len(data) - 40, f"{kind}: {end} of {len(data)} bytes"
@@ -91,12 +100,7 @@ def test_fuzzed_bytes_end_in_a_picture_or_in_one_error(kind: str, capfd: pytest.
         damaged = bytearray(FILES[kind])
         for _ in range(source.choice((1, 3, 10))):
             damaged[source.randrange(min(len(damaged), source.choice((64, 400, 10**6))))] = source.randrange(256)
-        for read in (read_header, read_picture):
-            try:
-                read(bytes(damaged), 10_000_000)
-            except UpscaleError as error:
-                assert "\n" not in str(error)
-                assert "object at 0x" not in str(error)
+        read_or_refuse(bytes(damaged))
     assert capfd.readouterr().out == ""
 
 
@@ -158,12 +162,8 @@ BOMBS = {
 
 def tiff_bomb() -> bytes:
     data = bytearray(encoded(Image.new("RGB", (4, 4)), "TIFF"))
-    for tag in (b"\x00\x01", b"\x01\x01"):
-        entry = (
-            data.index(tag + b"\x03\x00\x01\x00")
-            if tag + b"\x03\x00\x01\x00" in data
-            else data.index(tag + b"\x04\x00")
-        )
+    for tag in (256, 257):
+        entry = data.index(tag.to_bytes(2, "little"), 10)
         data[entry + 2 : entry + 4] = b"\x04\x00"
         data[entry + 8 : entry + 12] = (60_000).to_bytes(4, "little")
     return bytes(data)
@@ -181,7 +181,7 @@ BOMBS |= {"tiff": tiff_bomb(), "webp": webp_bomb()}
 def test_a_bomb_is_refused_by_its_header(kind: str) -> None:
     for read in (read_header, read_picture):
         started = time.monotonic()
-        with pytest.raises(PictureError, match="limit|damaged"):
+        with pytest.raises(PictureError, match="over the limit"):
             read(BOMBS[kind], 100_000_000)
         assert time.monotonic() - started < 1
 

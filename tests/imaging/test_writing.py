@@ -80,11 +80,9 @@ def test_png_is_about_as_small_as_pillows() -> None:
     assert len(written(picture, "PNG")) < 1.1 * len(encoded(Image.fromarray(picture.pixels), "PNG"))
 
 
-@pytest.mark.parametrize(
-    ("file_format", "quality", "most"), [("JPEG", None, 3.0), ("WEBP", None, 4.0), ("AVIF", None, 3.0)]
-)
-def test_default_quality_is_high(file_format: str, quality: int | None, most: float) -> None:
-    back = read_picture(written(Picture(photo()), file_format, quality=quality))
+@pytest.mark.parametrize(("file_format", "most"), [("JPEG", 3), ("WEBP", 4), ("AVIF", 3)])
+def test_default_quality_is_high(file_format: str, most: float) -> None:
+    back = read_picture(written(Picture(photo()), file_format))
     assert np.abs(back.pixels.astype(int) - photo()).mean() < most
 
 

@@ -59,7 +59,9 @@ def refusing(name: str) -> Iterator[None]:
 
 
 def _damaged(name: str, error: Exception) -> PictureError:
-    said = " ".join(str(error).split()) or type(error).__name__
+    # Decoders quote what they found, which may be anything.
+    words = "".join(letter if letter.isprintable() else "?" for letter in " ".join(str(error).split()))
+    said = words or type(error).__name__
     return PictureError(f"{name}: damaged or truncated: {said}", "get a fresh copy of the file")
 
 

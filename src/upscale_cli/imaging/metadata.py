@@ -70,7 +70,8 @@ def read_dpi(image: Image.Image) -> tuple[float, float] | None:
 
 
 def _exif_dpi(exif: Image.Exif) -> tuple[float, float]:
-    per_unit = 2.54 if exif.get(BASE.ResolutionUnit, 2) == 3 else 1.0
+    # Inch, centimetre; 1 is a ratio only, and no resolution.
+    per_unit = {2: 1.0, 3: 2.54}[exif.get(BASE.ResolutionUnit, 2)]
     return float(exif[BASE.XResolution]) * per_unit, float(exif[BASE.YResolution]) * per_unit
 
 

@@ -40,9 +40,8 @@ def refuse_swollen_chunks(stream: BinaryIO, name: str) -> None:
     for kind, _, length in walk(stream):
         limit = MAX_TEXT_BYTES if kind in TEXT else MAX_ANCILLARY_BYTES
         if length > limit and kind not in (b"IDAT", b"fdAT"):
-            label = kind.decode("ascii", "replace")
             raise PictureError(
-                f"{name}: its {label} chunk has {length} bytes, over the limit of {limit}", "save it without it"
+                f"{name}: its {_label(kind)} chunk has {length} bytes, over the limit of {limit}", "save it without it"
             )
 
 
@@ -55,12 +54,17 @@ def prove_whole(data: bytes, name: str) -> None:
         if end + 4 > len(data):
             break
         if zlib.crc32(view[position - 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
-            label = kind.decode("ascii", "replace")
-            raise PictureError(f"{name}: the checksum of its {label} chunk is wrong", "get a fresh copy of the file")
+            raise PictureError(
+                f"{name}: the checksum of its {_label(kind)} chunk is wrong", "get a fresh copy of the file"
+            )
     else:
         if kind == b"IEND":
             return
     raise PictureError(f"{name}: the file is truncated", "get a fresh copy of the file")
+
+
+def _label(kind: bytes) -> str:
+    return kind.decode("ascii") if kind.isalpha() else kind.hex()
 
 
 def only_pixels(data: bytes) -> bytes:

@@ -39,7 +39,7 @@ def layout_of(image: ImageFile, name: str) -> Layout:
         # They have no agreed white; to guess one would change the picture.
         raise PictureError(f"{name}: its samples ({image.mode}) are not 8 or 16 bit integers", "convert it to 16 bit")
     rawmode = _rawmode(image)
-    if rawmode in ("R", "G", "B", "A") and max(_tags(image).get(_BITS_PER_SAMPLE, (8,))) > 8:
+    if rawmode in ("R", "G", "B", "A") and _tiff_bits(image) > 8:
         # Decoded without a complaint, and wrongly.
         raise PictureError(f"{name}: its 16-bit colours lie in separate planes", "save it with interleaved colours")
     grey = image.mode in _GREY_MODES or rawmode.startswith("LA;")
@@ -63,7 +63,7 @@ def _has_deep_colour(image: ImageFile, rawmode: str) -> bool:
     if image.format == "AVIF":
         return _avif_bits(image) > 8
     if image.format == "TIFF":
-        return max(_tags(image).get(_BITS_PER_SAMPLE, (8,))) > 8
+        return _tiff_bits(image) > 8
     return image.format == "PNG" and "16" in rawmode
 
 
@@ -75,6 +75,10 @@ def _can_widen(image: ImageFile) -> bool:
 
 def _tags(image: Image.Image) -> dict[int, Any]:
     return getattr(image, "tag_v2", {})
+
+
+def _tiff_bits(image: Image.Image) -> int:
+    return int(max(_tags(image).get(_BITS_PER_SAMPLE, (8,))))
 
 
 def _avif_bits(image: ImageFile) -> int:
