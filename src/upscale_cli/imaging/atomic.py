@@ -21,7 +21,7 @@ _TEMPORARY = re.compile(rf"\.upscale-{_HOST}-(\d+)-[0-9a-f]{{8}}\.tmp")
 _LONGEST_WRITE_SECONDS = 24 * 3600
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-_being_written: set[str] = set()
+_being_written: set[Path] = set()
 
 
 @contextlib.contextmanager
@@ -32,7 +32,7 @@ def whole_file(target: Path, expected_bytes: int) -> Iterator[BinaryIO]:
     Raises ResourceError for a full disk, PictureError for a target that cannot be written.
     """
     temporary = target.with_name(f".upscale-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    _being_written.add(temporary.name)
+    _being_written.add(temporary)
     try:
         with naming_failures(target, expected_bytes):
             # 0666 less the umask, as for any new file.
@@ -46,7 +46,7 @@ def whole_file(target: Path, expected_bytes: int) -> Iterator[BinaryIO]:
         # Only when something was raised, a KeyboardInterrupt included, is it still there.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        _being_written.discard(temporary.name)
+        _being_written.discard(temporary)
 
 
 @contextlib.contextmanager
@@ -80,10 +80,17 @@ def sweep_temporaries(folder: Path) -> int:
     return swept
 
 
+def abandon_writes() -> None:
+    """Removes the unfinished files of writes that are under way in other threads: the process is about to end."""
+    for path in list(_being_written):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
 def _abandoned(path: Path, process: int) -> bool:
     if process == os.getpid():
         # In a container each run may have the same number.
-        return path.name not in _being_written
+        return path.name not in {written.name for written in _being_written}
     with contextlib.suppress(OSError):
         if time.time() - path.stat().st_mtime > _LONGEST_WRITE_SECONDS:
             return True

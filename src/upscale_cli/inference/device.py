@@ -83,13 +83,16 @@ def _available(kind: str) -> bool:
 
 
 def _cpu_has_bf16() -> bool:
-    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)() or getattr(torch.cpu, "_is_amx_tile_supported", bool)())
+    return bool(
+        getattr(torch.cpu, "_is_avx512_bf16_supported", bool)() or getattr(torch.cpu, "_is_amx_tile_supported", bool)()
+    )
 
 
 def _keep_freed_memory() -> None:
-    """glibc hands every freed activation back to the system, and each layer faults its pages in anew: a third of the time.
+    """glibc hands every freed activation back to the system, and each layer faults its pages in anew.
 
-    Blocks up to 32 MiB (the largest that glibc allows here) then come from the heap, and the heap is not trimmed.
+    That took a third of the time. Blocks up to 32 MiB (the largest that glibc allows here) then come from the heap,
+    and the heap is not trimmed.
     """
     if not sys.platform.startswith("linux") or "MALLOC_TRIM_THRESHOLD_" in os.environ:
         return

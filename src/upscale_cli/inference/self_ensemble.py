@@ -6,7 +6,6 @@ from torch import Tensor
 
 from upscale_cli.inference.tiling import Edges, Frame
 
-
 T = TypeVar("T")
 
 
@@ -42,5 +41,8 @@ class Symmetry(NamedTuple):
 
 IDENTITY = (Symmetry(False, False, False),)
 ALL_EIGHT = tuple(
-    Symmetry(mirror, flip, transpose) for transpose in (False, True) for flip in (False, True) for mirror in (False, True)
+    Symmetry(mirror, flip, transpose)
+    for transpose in (False, True)
+    for flip in (False, True)
+    for mirror in (False, True)
 )

@@ -59,17 +59,13 @@ def split_tile(tile: Tile, height: int, width: int, halo: int) -> list[Tile]:
     top, bottom, left, right = tile.inner
     rows = sorted({top, (top + bottom) // 2, bottom})
     columns = sorted({left, (left + right) // 2, right})
-    return [
-        _with_halo(Box(t, b, lt, r), height, width, halo)
-        for t, b in pairwise(rows)
-        for lt, r in pairwise(columns)
-    ]
+    return [_with_halo(Box(t, b, lt, r), height, width, halo) for t, b in pairwise(rows) for lt, r in pairwise(columns)]
 
 
 def plan_tiles(height: int, width: int, tile: int, halo: int) -> list[Tile]:
     """Tiles that cover a height x width picture exactly once, row by row, in input pixels.
 
-    tile: the largest side of a tile's inner box, 0 for one tile.  Sides are divided evenly, so that no tile is a sliver.
+    tile: the largest side of a tile's inner box, 0 for one tile.  Sides are divided evenly, so none is a sliver.
     halo: how far a tile reads beyond its inner box; at the picture's border it ends there.
     """
     return [

@@ -1,8 +1,8 @@
 """Runs a network over a picture in tiles, with the whole picture's result.
 
 The way of a picture: measure it whole -> each tile's partial result -> settle what depends on all tiles -> finish each
-tile. Partial results are kept where they fit into memory; where they do not, tiles are finished at once as if nothing had
-to be settled, and redone only if that guess was wrong.
+tile. Partial results are kept where they fit into memory; where they do not, tiles are finished at once as if nothing
+had to be settled, and redone only if that guess was wrong.
 """
 
 from collections import deque
@@ -18,6 +18,7 @@ from upscale_cli.inference.self_ensemble import ALL_EIGHT, IDENTITY, Symmetry
 from upscale_cli.inference.tiling import Box, Frame, Tile, plan_tiles, split_tile
 
 SMALLEST_TILE = 16
+CACHE_BYTES = 64 * 1024**2
 Sink = Callable[[Box, Tensor], None]
 """Takes a tile's place, in output pixels, and its pixels (1, 3, h, w) in [0, 1]."""
 
@@ -41,7 +42,7 @@ class _Run:
     remarks: list[str] = field(default_factory=list)
 
     def inputs(self, tile: Tile) -> Iterator[tuple[Tensor, Frame, list[int]]]:
-        """The tile's turned copies in batches of one frame: (B, 3, h, w), their frame, and which symmetries they are."""
+        """The tile's turned copies in batches of one frame: (B, 3, h, w), the frame, and which symmetries they are."""
         top, bottom, left, right = tile.outer
         x = self.picture[:, :, top:bottom, left:right]
         alike: dict[tuple[Frame, bool], list[int]] = {}
@@ -89,9 +90,19 @@ def upscale(
     return run.remarks + network.remarks(settled)
 
 
-def _partials(
-    run: _Run, tile_size: int, progress: Callable[[float], None]
-) -> Iterator[tuple[Tile, list[Tensor]]]:
+def choose_tile(network: Network, device: torch.device, height: int, width: int, memory: int) -> int:
+    """The tile for `auto`: what stays in a CPU's cache, or what a quarter of a GPU's memory holds; 0 for the whole.
+
+    On the machines we measured, activations of about CACHE_BYTES are quickest: smaller tiles compute too much halo.
+    """
+    room = min(CACHE_BYTES, memory // 4) if device.type == "cpu" else memory // 4
+    unit = 64
+    side = int(unit * (room / network.tile_bytes(unit, unit)) ** 0.5)
+    tile = max(side, SMALLEST_TILE)
+    return 0 if tile >= max(height, width) else tile
+
+
+def _partials(run: _Run, tile_size: int, progress: Callable[[float], None]) -> Iterator[tuple[Tile, list[Tensor]]]:
     """Every tile with its partial results; where memory runs out, the tiles to come are quartered."""
     network, (height, width) = run.network, run.picture.shape[2:]
     waiting = deque(plan_tiles(height, width, tile_size, network.halo))
@@ -145,4 +156,8 @@ def _batch_size(network: Network, picture: Tensor, plan: Plan) -> int:
 
 def _is_out_of_memory(error: BaseException) -> bool:
     text = str(error).lower()
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in text or "not enough memory" in text
+    return (
+        isinstance(error, MemoryError | torch.OutOfMemoryError)
+        or "can't allocate memory" in text
+        or "not enough memory" in text
+    )

@@ -21,9 +21,14 @@ class Method(Protocol):
         """Names and shapes that a checkpoint of this method must hold, given its `options` in weights.toml."""
 
     def build(
-        self, state: "Mapping[str, Tensor]", options: Mapping[str, Any], placement: "Placement", *, projection: bool = True
+        self,
+        state: "Mapping[str, Tensor] | None",
+        options: Mapping[str, Any],
+        placement: "Placement",
+        *,
+        projection: bool = True,
     ) -> "Network":
-        """The network of a checkpoint whose tensors are as expected, ready to run.
+        """The network of a checkpoint whose tensors are as expected, ready to run; untrained for None, to plan with.
 
         projection: False leaves out the step that keeps the output near the input (where the method has one).
         """

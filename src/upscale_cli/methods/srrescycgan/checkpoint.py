@@ -20,11 +20,12 @@ def expected_tensors(options: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 def build(
-    state: Mapping[str, Tensor], options: Mapping[str, Any], placement: Placement, *, projection: bool = True
+    state: Mapping[str, Tensor] | None, options: Mapping[str, Any], placement: Placement, *, projection: bool = True
 ) -> Network:
-    """The generator with weight normalisation folded, on its device."""
+    """The generator with weight normalisation folded, on its device; untrained without a `state`."""
     generator = Generator(_settings(options))
-    generator.load_state_dict({name: value.float() for name, value in state.items()})
+    if state is not None:
+        generator.load_state_dict({name: value.float() for name, value in state.items()})
     return ProjectedNetwork(generator, placement, projection=projection)
 
 

@@ -8,6 +8,7 @@ treatment on the picture's border only, so that a tile is a part of the whole pi
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,16 +21,31 @@ from upscale_cli.methods.srrescycgan.noise import estimate_noise
 SCALE = 4
 
 
+class Convolution(NamedTuple):
+    """A convolution's tensors."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+class Block(NamedTuple):
+    """A residual block's tensors; a slope is that of the PReLU before its convolution."""
+
+    slope1: Tensor
+    weight1: Tensor
+    bias1: Tensor
+    slope2: Tensor
+    weight2: Tensor
+    bias2: Tensor
+
+
 @dataclass(frozen=True)
 class Kernels:
-    """The network's tensors with weight normalisation folded.
+    """The network's tensors with weight normalisation folded."""
 
-    conv1, conv_out: (weight, bias).  blocks: (slope1, weight1, bias1, slope2, weight2, bias2) of each residual block.
-    """
-
-    conv1: tuple[Tensor, Tensor]
-    blocks: tuple[tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], ...]
-    conv_out: tuple[Tensor, Tensor]
+    conv1: Convolution
+    blocks: tuple[Block, ...]
+    conv_out: Convolution
 
     @property
     def radius(self) -> int:
@@ -54,7 +70,8 @@ class WeightNormed(nn.Module):
     def weight(self) -> Tensor:
         """The folded weight, (first, second, size, size)."""
         norm = self.weight_v.flatten(1).norm(dim=1).reshape(-1, 1, 1, 1)
-        return self.weight_v * (self.weight_g / norm)
+        weight: Tensor = self.weight_v * (self.weight_g / norm)
+        return weight
 
 
 class BasicBlock(nn.Module):
@@ -85,8 +102,8 @@ class Generator(nn.Module):
     def __init__(self, settings: GeneratorSettings | None = None) -> None:
         super().__init__()
         self.settings = settings or GeneratorSettings()
-        # The official checkpoints have learned about 9 for the upsampled picture's tiny sigma. The robust estimate is in
-        # grey levels of the input itself, where a few times sigma is the size of a residual.
+        # The official checkpoints have learned about 9 for the upsampled picture's tiny sigma. The robust estimate is
+        # in grey levels of the input itself, where a few times sigma is the size of a residual.
         start = 9.0 if self.settings.noise_estimate == "upsampled" else math.log(8.0)
         self.alpha = nn.Parameter(torch.tensor([start]))
         self.model = ResDNet(self.settings.features, self.settings.blocks)
@@ -100,7 +117,8 @@ class Generator(nn.Module):
         blocks = tuple(_block_tensors(block, body) for block in model.layer1 if isinstance(block, BasicBlock))
         # With stride 1 a transposed convolution is a convolution with the kernel turned by 180 degrees.
         last = model.conv_out.weight().flip(2, 3).transpose(0, 1)
-        return Kernels((model.conv1.weight(), model.conv1.bias), blocks, (last, model.conv_out.bias))
+        first = Convolution(model.conv1.weight(), model.conv1.bias)
+        return Kernels(first, blocks, Convolution(last, model.conv_out.bias))
 
     def forward(self, y: Tensor, body: torch.dtype = torch.float32) -> Tensor:
         """x = clip(up(y) - projection(residual)), section 3.3."""
@@ -151,18 +169,18 @@ def noise_bound(sigma: Tensor, alpha: Tensor, size: int) -> Tensor:
     return torch.exp(alpha.double()) * sigma.double() * math.sqrt(size - 1)
 
 
-def _block_tensors(block: BasicBlock, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+def _block_tensors(block: BasicBlock, dtype: torch.dtype) -> Block:
     first = block.relu1.weight.to(dtype), block.conv1.weight().to(dtype), block.conv1.bias.to(dtype)
     second = block.relu2.weight.to(dtype), block.conv2.weight().to(dtype), block.conv2.bias.to(dtype)
-    return *first, *second
+    return Block(*first, *second)
 
 
 def _encode(x: Tensor, weight: Tensor, bias: Tensor, edges: Edges) -> Tensor:
     """The first convolution, (B, 3, H, W) -> (B, features, H', W')."""
     if x.device.type != "cpu" or weight.requires_grad:
         return _convolve(x, weight, bias, edges)
-    # CPU libraries are slow with three input channels. As a product with a matrix of overlapping windows, of which a row
-    # of colours lies in memory in one piece, the same sum takes a third of the time.
+    # CPU libraries are slow with three input channels. As a product with a matrix of overlapping windows, of which a
+    # row of colours lies in memory in one piece, the same sum takes a third of the time.
     size = weight.shape[-1]
     x = _padded(x, size // 2, edges, "reflect").permute(0, 2, 3, 1).contiguous()
     batch, height, width, colours = x.shape
@@ -178,8 +196,8 @@ def _decode(x: Tensor, weight: Tensor, bias: Tensor, edges: Edges) -> Tensor:
     """The last convolution, (B, features, H, W) -> (B, 3, H', W') float32."""
     if x.dtype == torch.float32 or weight.requires_grad:
         return _convolve(x.float(), weight, bias, edges, "constant")
-    # In half precision the weights' rounding would show. What it loses goes into three more output channels, which a CPU
-    # computes for nothing: it works on sixteen at a time.
+    # In half precision the weights' rounding would show. What it loses goes into three more output channels, which a
+    # CPU computes for nothing: it works on sixteen at a time.
     high = weight.to(x.dtype)
     low = (weight - high).to(x.dtype)
     both = torch.cat([high, low]).contiguous(memory_format=torch.channels_last)
@@ -201,4 +219,3 @@ def _inner(x: Tensor, margin: int, edges: Edges) -> Tensor:
     """`x` without `margin` pixels on the sides that valid convolutions have eaten."""
     left, right, top, bottom = (margin * (not edge) for edge in (edges.left, edges.right, edges.top, edges.bottom))
     return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
-

@@ -10,6 +10,8 @@ from upscale_cli.inference.device import Placement
 from upscale_cli.inference.tiling import Frame
 from upscale_cli.methods.srrescycgan.generator import (
     SCALE,
+    Block,
+    Convolution,
     Generator,
     Kernels,
     projection_factor,
@@ -89,9 +91,9 @@ def _placed(kernels: Kernels, device: torch.device) -> Kernels:
 
     return replace(
         kernels,
-        conv1=tuple(map(place, kernels.conv1)),
-        blocks=tuple(tuple(map(place, block)) for block in kernels.blocks),
-        conv_out=tuple(map(place, kernels.conv_out)),
+        conv1=Convolution._make(map(place, kernels.conv1)),
+        blocks=tuple(Block._make(map(place, block)) for block in kernels.blocks),
+        conv_out=Convolution._make(map(place, kernels.conv_out)),
     )
 
 
@@ -107,5 +109,3 @@ def _trimmed(upsampled: Tensor, frame: Frame, radius: int) -> tuple[Tensor, list
 def _cropped(x: Tensor, sides: list[int]) -> Tensor:
     left, right, top, bottom = sides
     return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
-
-

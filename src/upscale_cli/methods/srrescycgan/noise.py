@@ -49,7 +49,7 @@ def robust_noise(y: Tensor) -> Tensor:
 
 
 def diagonal_details(x: Tensor) -> Tensor:
-    """|d| before the modulus: rows filtered first, then columns, stride 2, reflection of 7; (B, C, H, W) -> half size."""
+    """d: rows filtered first, then columns, stride 2, reflection of 7; (B, C, H, W) -> about half the size."""
     return _filter(_filter(x).transpose(2, 3)).transpose(2, 3)
 
 

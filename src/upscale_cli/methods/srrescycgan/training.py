@@ -51,7 +51,9 @@ class SupervisedStage:
         self._degrade = partial(_degrade, settings.degradation)
         self._validation = [
             (self._degrade(pixels, np.random.default_rng((settings.seed, i))), pixels)
-            for i, pixels in enumerate(pixels[:384, :384] for stem, pixels in pictures.items() if stem in settings.data.holdout)
+            for i, pixels in enumerate(
+                pixels[:384, :384] for stem, pixels in pictures.items() if stem in settings.data.holdout
+            )
         ]
 
     def draw(self, step: int) -> Batch:

@@ -1,0 +1,147 @@
+"""What a run shows: progress and messages on stderr, results on stdout."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from upscale_cli.services.upscale_report import PictureReport, UpscaleReport
+
+PLAIN_EVERY = 10.0
+"""Seconds between progress lines where stderr is no terminal."""
+
+
+class RunConsole:
+    """Shows `upscale run` (a `services.upscale_images.Watch`): bars on a terminal, plain lines elsewhere."""
+
+    def __init__(self, bars: Progress | None, *, quiet: bool, verbose: bool, as_json: bool) -> None:
+        self._bars = bars
+        self._quiet = quiet
+        self._verbose = verbose
+        self._as_json = as_json
+        self._picture: TaskID | None = None
+        self._all: TaskID | None = None
+        self._name = ""
+        self._spoken = time.monotonic()
+
+    def downloading(self, name: str, done: int, total: int | None) -> None:
+        """A checkpoint comes in."""
+        size = f"{done / 1e6:.1f} of {total / 1e6:.1f} MB" if total else f"{done / 1e6:.1f} MB"
+        self._now(f"downloading {name}", done / total if total else 0.0, size)
+
+    def started(self, name: str, number: int, count: int) -> None:
+        """A picture's turn."""
+        self._name = f"[{number}/{count}] {name}" if count > 1 else name
+        if self._bars is not None:
+            self._forget()
+            if self._all is None and count > 1:
+                self._all = self._bars.add_task("pictures", total=count)
+            self._picture = self._bars.add_task(_short(name), total=1.0)
+
+    def advanced(self, share: float) -> None:
+        """Tiles are done."""
+        self._now(self._name, share, f"{share:.0%}")
+
+    def finished(self, report: "PictureReport") -> None:
+        """A picture is written, skipped or failed."""
+        if self._bars is not None and self._all is not None and report.status != "skipped":
+            self._bars.advance(self._all)
+        if self._as_json:
+            self.result(json.dumps(report.record(), ensure_ascii=False))
+        elif report.status == "planned":
+            self.result(_planned(report))
+        if report.status == "failed":
+            self._line(f"failed: {report.error}", always=True)
+        elif report.status == "done":
+            self._line(f"{report.input} -> {report.output} ({_size(report)}, {report.seconds:.1f} s)")
+            self._settings(report)
+        elif report.status == "skipped":
+            self._line(f"{report.output} exists, skipped")
+
+    def message(self, text: str) -> None:
+        """Something the user should know."""
+        self._line(text)
+
+    def result(self, text: str) -> None:
+        """A line of stdout."""
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    def summary(self, report: "UpscaleReport") -> None:
+        """The last words: how many, and which failed."""
+        if len(report.pictures) > 1:
+            counts = ", ".join(f"{number} {status}" for status, number in report.by_status.items() if number)
+            self._line(f"{counts} in {report.seconds:.1f} s")
+        if len(report.failed) > 1 or (report.failed and len(report.pictures) > 1):
+            for picture in report.failed:
+                self._line(f"  not done: {picture.input}", always=True)
+        if any(picture.status == "skipped" for picture in report.pictures):
+            self._line("existing outputs were left alone (--overwrite writes them anew)")
+
+    def _settings(self, report: "PictureReport") -> None:
+        for note in report.notes:
+            self._line(f"  note: {note}")
+        if self._verbose:
+            tiles = f"tile {report.tile} ({report.tiles} tiles)"
+            self._line(f"  model {report.model} ({report.sha256[:12]}), {report.precision}, {tiles}")
+
+    def _now(self, name: str, share: float, words: str) -> None:
+        if self._bars is not None:
+            if self._picture is None:
+                self._picture = self._bars.add_task(_short(name), total=1.0)
+            self._bars.update(self._picture, completed=share)
+        elif not self._quiet and time.monotonic() - self._spoken > PLAIN_EVERY:
+            self._line(f"{name}: {words}")
+
+    def _forget(self) -> None:
+        if self._bars is not None and self._picture is not None:
+            self._bars.remove_task(self._picture)
+            self._picture = None
+
+    def _line(self, text: str, *, always: bool = False) -> None:
+        self._spoken = time.monotonic()
+        if self._quiet and not always:
+            return
+        if self._bars is not None:
+            self._bars.console.print(Text(text), soft_wrap=True)
+        else:
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+
+
+@contextmanager
+def run_console(*, quiet: bool, verbose: bool, as_json: bool) -> Iterator[RunConsole]:
+    """A console for one run; its bars are gone when the block ends."""
+    if quiet or not sys.stderr.isatty():
+        yield RunConsole(None, quiet=quiet, verbose=verbose, as_json=as_json)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield RunConsole(bars, quiet=quiet, verbose=verbose, as_json=as_json)
+
+
+def _planned(report: "PictureReport") -> str:
+    memory = f"{(report.memory or 0) / 2**20:,.0f} MiB"
+    where = f"{report.input} -> {report.output}"
+    return f"{where}: {_size(report)}, {report.precision}, {report.tiles} tiles, about {memory}"
+
+
+def _size(report: "PictureReport") -> str:
+    sizes = (report.input_size, report.output_size)
+    return " to ".join(f"{size[0]}x{size[1]}" for size in sizes if size)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 40 else "..." + name[-37:]

@@ -1,0 +1,115 @@
+"""What `upscale run` is asked for, and what it reports."""
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from upscale_cli.errors import UsageError
+
+Status = Literal["done", "skipped", "failed", "planned"]
+MAX_SCALE = 64.0
+
+
+@dataclass(frozen=True)
+class UpscaleRequest:
+    """The options of `upscale run`; its help says what they mean.  tile: input pixels, 0 for the whole, None for auto.
+    memory: bytes, None for what is free."""
+
+    inputs: tuple[str, ...]
+    output: str | None = None
+    model: str | None = None
+    scale: float | None = None
+    width: int | None = None
+    height: int | None = None
+    self_ensemble: bool = False
+    projection: bool = True
+    tile: int | None = None
+    memory: int | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    format: str | None = None
+    quality: int | None = None
+    suffix: str | None = None
+    recursive: bool = False
+    overwrite: bool = False
+    dry_run: bool = False
+    metadata: bool = True
+    offline: bool = False
+
+    def check(self) -> None:
+        """Raises UsageError for a value that no picture could satisfy."""
+        if sum(value is not None for value in (self.scale, self.width, self.height)) > 1:
+            raise UsageError("--scale, --width and --height say the same thing", "give one of them")
+        if self.scale is not None and not (math.isfinite(self.scale) and 0 < self.scale <= MAX_SCALE):
+            raise UsageError(f"--scale {self.scale:g} is outside 0 to {MAX_SCALE:g}", "2, 2.5 and 4 are usual")
+        for name, value in (("--width", self.width), ("--height", self.height)):
+            if value is not None and value < 1:
+                raise UsageError(f"{name} {value} is no size", "give a number of pixels")
+        if self.tile is not None and self.tile != 0 and self.tile < 16:
+            raise UsageError(f"--tile {self.tile} is too small", "0 for the whole picture, 16 or more, or auto")
+        if self.suffix is not None and ("/" in self.suffix or "\\" in self.suffix or "\0" in self.suffix):
+            raise UsageError(f"--suffix {self.suffix!r} cannot be part of a name", "leave out slashes")
+
+    def scale_label(self, network_scale: int) -> str:
+        """How the size is called in an output's name."""
+        if self.width is not None:
+            return f"{self.width}w"
+        if self.height is not None:
+            return f"{self.height}h"
+        return f"{self.scale if self.scale is not None else network_scale:g}"
+
+    def output_size(self, width: int, height: int, network_scale: int) -> tuple[int, int]:
+        """The size (width, height) that a picture gets."""
+        if self.width is not None:
+            factor = self.width / width
+            return self.width, max(1, round(height * factor))
+        if self.height is not None:
+            factor = self.height / height
+            return max(1, round(width * factor)), self.height
+        factor = self.scale if self.scale is not None else float(network_scale)
+        return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+@dataclass(frozen=True)
+class PictureReport:
+    """What became of one picture.  Sizes are (width, height); seconds are those of the network."""
+
+    input: str
+    output: str | None
+    status: Status
+    input_size: tuple[int, int] | None = None
+    output_size: tuple[int, int] | None = None
+    model: str = ""
+    sha256: str = ""
+    precision: str = ""
+    tile: int | None = None
+    tiles: int | None = None
+    memory: int | None = None
+    seconds: float | None = None
+    notes: tuple[str, ...] = ()
+    error: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """As a JSON object: everything that is known."""
+        return {key: value for key, value in asdict(self).items() if value not in (None, "", ())}
+
+
+@dataclass(frozen=True)
+class UpscaleReport:
+    """All pictures in the order in which they were named."""
+
+    pictures: tuple[PictureReport, ...]
+    seconds: float
+    by_status: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        counts = {
+            status: sum(p.status == status for p in self.pictures)
+            for status in ("done", "skipped", "failed", "planned")
+        }
+        object.__setattr__(self, "by_status", counts)
+
+    @property
+    def failed(self) -> tuple[PictureReport, ...]:
+        """The pictures that could not be done."""
+        return tuple(picture for picture in self.pictures if picture.status == "failed")
