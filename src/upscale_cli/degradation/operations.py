@@ -5,6 +5,7 @@ Downsampling keeps pixel centres aligned (half-pixel convention), so a degraded 
 """
 
 import io
+import math
 from typing import Literal
 
 import cv2
@@ -14,6 +15,7 @@ from PIL import Image
 
 Pixels = NDArray[np.uint8]
 Kernel = Literal["box", "bilinear", "bicubic", "lanczos"]
+Subsampling = Literal["4:2:0", "4:4:4"]
 
 _RESAMPLING = {
     "box": Image.Resampling.BOX,
@@ -23,15 +25,18 @@ _RESAMPLING = {
 }
 
 
-def blur(picture: Pixels, sigma: float, size: int = 15) -> Pixels:
-    """Isotropic Gaussian blur of `sigma` pixels with a size x size kernel."""
+def blur(picture: Pixels, sigma: float) -> Pixels:
+    """Isotropic Gaussian blur of `sigma` > 0 pixels, its kernel cut off at three sigma or further."""
+    size = 2 * max(7, math.ceil(3 * sigma)) + 1
     return np.asarray(cv2.GaussianBlur(picture, (size, size), sigma), dtype=np.uint8)
 
 
 def downsample(picture: Pixels, scale: int, kernel: Kernel) -> Pixels:
-    """1/scale of the size by an antialiased kernel; sides must be multiples of `scale`."""
-    h, w = picture.shape[:2]
-    return np.asarray(Image.fromarray(picture).resize((w // scale, h // scale), _RESAMPLING[kernel]))
+    """1/scale of the size by an antialiased kernel.  Raises ValueError for sides that are no multiples of `scale`."""
+    height, width = picture.shape[:2]
+    if height % scale or width % scale:
+        raise ValueError(f"{width}x{height} is no multiple of {scale}: the picture would be shifted")
+    return np.asarray(Image.fromarray(picture).resize((width // scale, height // scale), _RESAMPLING[kernel]))
 
 
 def add_sensor_noise(picture: Pixels, sigma: float, rng: np.random.Generator) -> Pixels:
@@ -40,7 +45,7 @@ def add_sensor_noise(picture: Pixels, sigma: float, rng: np.random.Generator) ->
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
-def compress(picture: Pixels, quality: int, subsampling: Literal["4:2:0", "4:4:4"] = "4:2:0") -> Pixels:
+def compress(picture: Pixels, quality: int, subsampling: Subsampling = "4:2:0") -> Pixels:
     """The picture after JPEG at `quality` (1-100)."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=quality, subsampling=subsampling)

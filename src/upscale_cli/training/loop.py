@@ -1,35 +1,40 @@
 """The one training loop: draw, step, average, validate, save. A method gives only what `Trainable` asks for."""
 
+import contextlib
 import copy
 import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from upscale_cli.errors import TrainingStateError
-from upscale_cli.training.datasets import Batch
+from upscale_cli.training.datasets import Batch, drawn_ahead
 from upscale_cli.training.metrics_log import MetricsLog
 from upscale_cli.training.schedule import learning_rate
-from upscale_cli.training.settings import RecipeSettings
+from upscale_cli.training.settings import OptimiserSettings, RecipeSettings
 from upscale_cli.training.state import load_newest, save_state
+from upscale_cli.training.watch import Progress, Watch
+
+
+CPU = torch.device("cpu")
 
 
 class Trainable(Protocol):
     """What a method offers to be trained: `prepare(settings)` of its `training.py` returns one."""
 
     network: nn.Module
-    """What is trained, averaged and exported."""
+    """What is trained, averaged and exported; the loop puts it on its device."""
 
     def draw(self, step: int) -> Batch:
-        """The batch of this step, the same whenever it is asked for."""
+        """The batch of this step, on the CPU, the same whenever it is asked for; called from several threads."""
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """The weighted terms of the objective, scalars; their sum is minimised."""
+        """The weighted terms of the objective, scalars; their sum is minimised.  batch: on the network's device."""
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Figures of merit of `network` on held-out pictures ({} where there are none)."""
@@ -39,35 +44,17 @@ class Trainable(Protocol):
 
 
 @dataclass(frozen=True)
-class Progress:
-    """One step's report to whoever watches."""
-
-    step: int
-    max_steps: int
-    losses: Mapping[str, float]
-    lr: float
-    seconds: float
-    validation: Mapping[str, float] | None = None
-
-
-@dataclass(frozen=True)
 class TrainingReport:
-    """How a run ended. exported: the checkpoint for `upscale run`; finished: False where time ran out first."""
+    """How a run ended.
+
+    exported: the checkpoint for `upscale run`.  finished: False where it was stopped first.
+    validation: the last one of this session ({} for none).
+    """
 
     step: int
     exported: Path
     finished: bool
     validation: Mapping[str, float]
-
-
-class Watch(Protocol):
-    """Who watches a run: the command line's live view, or nobody."""
-
-    def step(self, progress: Progress) -> None:
-        """After each step."""
-
-    def message(self, text: str) -> None:
-        """Something a person should read."""
 
 
 def train(
@@ -77,79 +64,132 @@ def train(
     *,
     resume: bool,
     watch: Watch,
+    device: torch.device = CPU,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainingReport:
-    """Runs `trainable` to `settings.max_steps`; everything of the run lies in `folder`.
+    """Runs `trainable` to `settings.max_steps`; everything of the run lies in `folder`, which exists.
 
-    should_stop is asked after each step; a True saves and returns.  Raises TrainingStateError on a non-finite loss (the
-    newest checkpoint is from before it) and where there is nothing to resume.
+    should_stop is asked after each step, like `watch`; a True saves and returns.
+    Raises TrainingStateError on a non-finite loss or gradient (the newest checkpoint is from before it) and where there
+    is nothing to resume or it is of another network, ResourceError where the folder cannot be written.
     """
-    network = trainable.network
-    average = copy.deepcopy(network).requires_grad_(False)
-    optimiser = torch.optim.Adam(network.parameters(), lr=settings.optimiser.lr, betas=settings.optimiser.betas)
-    step = _restore(folder, network, average, optimiser, watch) if resume else 0
+    learner = Learner(trainable.network.to(device), settings.optimiser)
+    step = _resumed(learner, folder, watch) if resume else _begun(learner, folder)
     log = MetricsLog(folder / "metrics.jsonl", after=step)
     validation: Mapping[str, float] = {}
-    while step < settings.max_steps:
-        started = time.monotonic()
-        rate = learning_rate(step, settings.max_steps, settings.optimiser)
-        losses = _step(trainable, optimiser, settings, step, rate)
-        _update_average(average, network, min(settings.ema, (step + 1) / (step + 10)))
-        step += 1
-        stop = should_stop()
-        due = step % settings.save_every == 0 or step == settings.max_steps or stop
-        if due:
-            save_state(folder, step, _snapshot(step, network, average, optimiser))
-            validation = trainable.validate(average)
-        progress = Progress(step, settings.max_steps, losses, rate, time.monotonic() - started, validation if due else None)
-        log.write(progress)
-        watch.step(progress)
-        if stop:
-            break
+    watch.begin(step, settings.max_steps, settings.batch)
+    before = time.monotonic()
+    draws = drawn_ahead(trainable.draw, step, settings.max_steps, settings.data.workers)
+    with contextlib.closing(draws) as batches:
+        for batch in batches:
+            rate = learning_rate(step, settings.max_steps, settings.optimiser)
+            losses = learner.learn(trainable.losses(batch.to(device)), rate, step)
+            learner.update_average(min(settings.ema, (step + 1) / (step + 10)))
+            step += 1
+            stop = should_stop() or watch.stop_requested()
+            due = step % settings.save_every == 0 or step == settings.max_steps
+            if due or stop:
+                save_state(folder, step, learner.state(step))
+            if due:
+                validation = trainable.validate(learner.average)
+            now = time.monotonic()
+            progress = Progress(step, rate, losses, now - before, validation if due else None)
+            before = now
+            log.write(progress)
+            watch.step(progress)
+            if stop:
+                break
     exported = folder / f"{settings.name}.safetensors"
-    trainable.export(average, exported, step)
+    trainable.export(learner.average, exported, step)
     return TrainingReport(step, exported, step >= settings.max_steps, validation)
 
 
-def _step(
-    trainable: Trainable, optimiser: torch.optim.Optimizer, settings: RecipeSettings, step: int, rate: float
-) -> dict[str, float]:
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    terms = trainable.losses(trainable.draw(step))
-    total = torch.stack(list(terms.values())).sum()
-    if not math.isfinite(total.item()):
-        values = ", ".join(f"{name} {value.item():g}" for name, value in terms.items())
-        raise TrainingStateError(f"the loss is not finite at step {step} ({values})", "lower optimiser.lr and --resume")
-    optimiser.zero_grad(set_to_none=True)
-    total.backward()  # type: ignore[no-untyped-call]
-    if settings.optimiser.clip_norm:
-        nn.utils.clip_grad_norm_(trainable.network.parameters(), settings.optimiser.clip_norm)
-    optimiser.step()
-    return {name: value.item() for name, value in terms.items()} | {"total": total.item()}
+class Learner:
+    """A network, its running average and its optimiser: what a step changes and a checkpoint holds."""
+
+    def __init__(self, network: nn.Module, settings: OptimiserSettings) -> None:
+        self.network = network
+        self.average = copy.deepcopy(network).requires_grad_(False)
+        self._optimiser = torch.optim.Adam(network.parameters(), lr=settings.lr, betas=settings.betas)
+        self._clip_norm = settings.clip_norm
+
+    def learn(self, terms: Mapping[str, Tensor], rate: float, step: int) -> dict[str, float]:
+        """One step down the sum of `terms`; their values and `total`.
+
+        Raises TrainingStateError, with the network as it was, where the sum or its gradient is not finite.
+        """
+        values = torch.stack(list(terms.values()))
+        total = values.sum()
+        shown = dict(zip(terms, values.tolist(), strict=True)) | {"total": total.item()}
+        if not math.isfinite(shown["total"]):
+            raise _not_finite("loss", step, shown)
+        self._optimiser.zero_grad(set_to_none=True)
+        total.backward()  # type: ignore[no-untyped-call]
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if not math.isfinite(norm.item()):
+            raise _not_finite("gradient", step, shown)
+        if self._clip_norm:
+            nn.utils.clip_grads_with_norm_(self.network.parameters(), self._clip_norm, norm)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._optimiser.step()
+        return shown
+
+    @torch.no_grad()
+    def update_average(self, decay: float) -> None:
+        """average = decay * average + (1 - decay) * network."""
+        for mean, value in zip(self.average.parameters(), self.network.parameters(), strict=True):
+            mean.lerp_(value, 1 - decay)
+        for kept, latest in zip(self.average.buffers(), self.network.buffers(), strict=True):
+            kept.copy_(latest)
+
+    def state(self, step: int) -> dict[str, Any]:
+        """What a checkpoint holds."""
+        # Draws depend on (seed, step) alone: the step is all the random state there is.
+        return {
+            "step": step,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Back to `state`; learning rate and betas stay the recipe's.
+
+        Raises TrainingStateError where it is of another network.
+        """
+        for part, module in (("network", self.network), ("average", self.average)):
+            _check_shapes(module.state_dict(), state.get(part, {}))
+            module.load_state_dict(state[part])
+        moments = state["optimiser"]["state"]
+        self._optimiser.load_state_dict({**self._optimiser.state_dict(), "state": moments})
 
 
-@torch.no_grad()
-def _update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
-    for mean, value in zip(average.parameters(), network.parameters(), strict=True):
-        mean.lerp_(value, 1 - decay)
+def _begun(learner: Learner, folder: Path) -> int:
+    # Saved before the first step, so that a run that was killed early can be resumed like any other.
+    save_state(folder, 0, learner.state(0))
+    return 0
 
 
-def _snapshot(step: int, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, object]:
-    # Draws depend on (seed, step) alone: the step is all the random state there is.
-    return {
-        "step": step,
-        "network": network.state_dict(),
-        "average": average.state_dict(),
-        "optimiser": optimiser.state_dict(),
-    }
-
-
-def _restore(
-    folder: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, watch: Watch
-) -> int:
+def _resumed(learner: Learner, folder: Path, watch: Watch) -> int:
     state = load_newest(folder, watch.message)
-    network.load_state_dict(state["network"])
-    average.load_state_dict(state["average"])
-    optimiser.load_state_dict(state["optimiser"])
+    learner.restore(state)
     return int(state["step"])
+
+
+def _check_shapes(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    for name in sorted(expected.keys() | found.keys()):
+        wanted, given = (str(tuple(side[name].shape)) if name in side else "missing" for side in (expected, found))
+        if wanted != given:
+            raise TrainingStateError(
+                f"the checkpoint is of another network: {name} is {given} there and {wanted} in this recipe",
+                "resume with the recipe that it was made by",
+            )
+
+
+def _not_finite(what: str, step: int, shown: Mapping[str, float]) -> TrainingStateError:
+    terms = ", ".join(f"{name} {value:g}" for name, value in shown.items())
+    return TrainingStateError(
+        f"the {what} is not finite at step {step} ({terms})", "lower optimiser.lr and go on with --resume"
+    )

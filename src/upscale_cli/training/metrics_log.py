@@ -2,32 +2,33 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from upscale_cli.training.loop import Progress
+from upscale_cli.training.state import naming_faults, write_whole
+from upscale_cli.training.watch import Progress
 
 
 class MetricsLog:
-    """Appends steps to a JSONL file; lines of steps after `after` (lost by a kill) are dropped first."""
+    """Appends steps to a JSONL file; lines of steps after `after` (lost by a kill) are dropped first.
+
+    Raises ResourceError where it cannot be written, here and in `write`.
+    """
 
     def __init__(self, path: Path, after: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         kept = [line for line in _lines(path) if 0 < _step_of(line) <= after]
-        path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        write_whole(path, "".join(line + "\n" for line in kept).encode())
         self._path = path
 
-    def write(self, progress: "Progress") -> None:
+    def write(self, progress: Progress) -> None:
         """Adds one step."""
         record = {"step": progress.step, "lr": progress.lr, "seconds": round(progress.seconds, 4), **progress.losses}
-        if progress.validation is not None:
-            record["validation"] = dict(progress.validation)  # type: ignore[assignment]
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        validated = {} if progress.validation is None else {"validation": dict(progress.validation)}
+        line = json.dumps(record | validated) + "\n"
+        with naming_faults(self._path, len(line)), self._path.open("a", encoding="utf-8") as file:
+            file.write(line)
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
 
 
 def _step_of(line: str) -> int:

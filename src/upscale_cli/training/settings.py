@@ -1,31 +1,42 @@
 """What every recipe has, whatever its method: data, length, optimiser, saving. A method adds its own tables."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from upscale_cli.config.toml_file import Settings
+
+
+def _existing_folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise ValueError("there is no such folder")
+    return path
+
+
+_Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class DataSettings(Settings):
     """Where pictures come from. Paths in a recipe are relative to the recipe's own folder."""
 
-    train: Path
+    train: Annotated[Path, AfterValidator(_existing_folder)]
     """Folder of high-resolution pictures."""
     holdout: tuple[str, ...] = ()
     """File stems of `train` that are never trained on; validation is measured on them."""
+    workers: int = Field(default=2, ge=0, le=64)
+    """Threads that draw batches ahead, 0 for none; the batches are the same."""
 
 
 class OptimiserSettings(Settings):
     """Adam and its learning rate (SRResCycGAN, section 3.5: betas 0.9, 0.999, epsilon 1e-8, no weight decay)."""
 
-    lr: float = Field(default=1e-4, gt=0)
-    betas: tuple[float, float] = (0.9, 0.999)
+    lr: float = Field(default=1e-4, gt=0, allow_inf_nan=False)
+    betas: tuple[_Beta, _Beta] = (0.9, 0.999)
     schedule: Literal["milestones", "cosine"] = "milestones"
     milestones: tuple[int, ...] = (5_000, 10_000, 20_000, 30_000)
     """Steps after which the rate is halved (section 3.5)."""
-    final_lr: float = Field(default=1e-6, ge=0)
+    final_lr: float = Field(default=1e-6, ge=0, allow_inf_nan=False)
     """Where the cosine schedule ends."""
     warmup: int = Field(default=0, ge=0)
     """Steps over which the rate rises linearly from zero."""

@@ -1,7 +1,8 @@
 """SRResCycGAN's supervised stage: L1 + TV (Eq. 3 without its adversarial, perceptual and cyclic terms)."""
 
-from functools import partial
+import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -9,15 +10,19 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from upscale_cli.config.toml_file import Settings
+from upscale_cli.degradation.operations import Pixels
 from upscale_cli.degradation.pipeline import DegradationSettings, degrade
 from upscale_cli.imaging.quality import psnr
 from upscale_cli.imaging.tensors import from_tensor, to_tensor
 from upscale_cli.methods.srrescycgan.config import GeneratorSettings
 from upscale_cli.methods.srrescycgan.generator import SCALE, Generator
 from upscale_cli.methods.srrescycgan.losses import content_loss, tv_loss
-from upscale_cli.training.datasets import MARGIN, Batch, draw_batch, load_pictures
+from upscale_cli.training.datasets import Batch, draw_batch, load_pictures
 from upscale_cli.training.settings import RecipeSettings
 from upscale_cli.weights.checkpoint import write_safetensors
+
+VALIDATED = 384
+"""Pixels a side, at most, that validation looks at of each held-out picture."""
 
 
 class LossSettings(Settings):
@@ -32,6 +37,7 @@ class LossSettings(Settings):
 class TrainingSettings(RecipeSettings):
     """A SRResCycGAN recipe."""
 
+    method: Literal["srrescycgan"]
     generator: GeneratorSettings = GeneratorSettings()
     loss: LossSettings = LossSettings()
     degradation: DegradationSettings = DegradationSettings()
@@ -45,25 +51,21 @@ class SupervisedStage:
         self.settings = settings
         self.network: nn.Module = Generator(settings.generator)
         self._body = torch.bfloat16 if settings.precision == "bf16" else torch.float32
-        smallest = (settings.patch + MARGIN) * SCALE
-        pictures = load_pictures(settings.data.train, SCALE, smallest)
-        self._train = [pixels for stem, pixels in pictures.items() if stem not in settings.data.holdout]
-        self._degrade = partial(_degrade, settings.degradation)
+        pictures = load_pictures(settings.data, SCALE, settings.patch)
+        self._train = pictures.train
         self._validation = [
-            (self._degrade(pixels, np.random.default_rng((settings.seed, i))), pixels)
-            for i, pixels in enumerate(
-                pixels[:384, :384] for stem, pixels in pictures.items() if stem in settings.data.holdout
-            )
+            (self._degraded(hr, np.random.default_rng((settings.seed, i))), hr)
+            for i, hr in enumerate(pixels[:VALIDATED, :VALIDATED] for pixels in pictures.holdout)
         ]
 
     def draw(self, step: int) -> Batch:
         """Paired patches of section 3.5."""
         s = self.settings
-        return draw_batch(self._train, s.seed, step, s.batch, s.patch, SCALE, self._degrade)
+        return draw_batch(self._train, s.seed, step, s.batch, s.patch, SCALE, self._degraded)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """10 L_1 + L_tv, in grey levels."""
-        y, x = (side.mul(255).contiguous(memory_format=torch.channels_last) for side in (batch.lr, batch.hr))
+        y, x = (_grey_levels(side) for side in (batch.lr, batch.hr))
         x_hat = self.network(y, self._body)
         weights = self.settings.loss
         return {"l1": weights.l1 * content_loss(x_hat, x), "tv": weights.tv * tv_loss(x_hat, x)}
@@ -71,22 +73,42 @@ class SupervisedStage:
     @torch.no_grad()
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Mean PSNR (RGB, border 4) over the held-out pictures, each degraded once and for all."""
+        device = next(network.parameters()).device
         scores = []
         for lr, hr in self._validation:
-            x_hat = network(to_tensor(lr).mul(255).contiguous(memory_format=torch.channels_last), self._body)
-            scores.append(psnr(from_tensor(x_hat.div(255), np.uint8, 3), hr, border=SCALE))
+            x_hat = network(_grey_levels(to_tensor(lr).to(device)), self._body)
+            scores.append(psnr(_as_pixels(x_hat), hr, border=SCALE))
         return {"psnr": float(np.mean(scores))} if scores else {}
 
     def export(self, network: nn.Module, path: Path, step: int) -> None:
-        """The averaged generator under the official names, as safetensors."""
-        state = {name: value.detach().clone().contiguous() for name, value in network.state_dict().items()}
-        write_safetensors(state, path, {"method": "srrescycgan", "recipe": self.settings.name, "steps": str(step)})
+        """The generator under the official names, as safetensors; its metadata suffice to build it again.
+
+        Raises ResourceError, WeightsError where `path` cannot be written.
+        """
+        metadata = {
+            "method": self.settings.method,
+            "recipe": self.settings.name,
+            "steps": str(step),
+            "options": json.dumps(self.settings.generator.model_dump(mode="json")),
+        }
+        write_safetensors(network.state_dict(), path, metadata)
+
+    def _degraded(self, hr: Pixels, rng: np.random.Generator) -> Pixels:
+        return degrade(hr, SCALE, self.settings.degradation, rng)
 
 
 def prepare(settings: TrainingSettings) -> SupervisedStage:
-    """The recipe ready to run: pictures decoded, network initialised by the seed."""
+    """The recipe ready to run: pictures decoded, network initialised by the seed.
+
+    Raises UsageError, PictureError for pictures that cannot be trained on.
+    """
     return SupervisedStage(settings)
 
 
-def _degrade(settings: DegradationSettings, hr: np.ndarray, rng: np.random.Generator) -> np.ndarray:  # type: ignore[type-arg]
-    return degrade(hr, SCALE, settings, rng)
+def _grey_levels(side: Tensor) -> Tensor:
+    """[0, 1] -> [0, 255], as this room works in, in the layout that convolves fastest."""
+    return side.mul(255).contiguous(memory_format=torch.channels_last)
+
+
+def _as_pixels(x: Tensor) -> Pixels:
+    return np.asarray(from_tensor(x.div(255), np.uint8, "rgb"), np.uint8)

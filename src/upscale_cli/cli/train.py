@@ -1,0 +1,100 @@
+"""`upscale train`: parse, call the service, show its report."""
+
+import re
+import shlex
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from upscale_cli.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:  # imported by the command itself: help and completion stay quick
+    from upscale_cli.cli.train_console import TrainConsole
+    from upscale_cli.services.train_method import TrainingPlan
+    from upscale_cli.training.loop import TrainingReport
+
+_TIME = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", re.IGNORECASE)
+
+
+def train_command(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A recipe, as those in configs/.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="The run's folder. Default: runs/<its name>.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="In place of the recipe's, as in --set optimiser.lr=1e-4."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's newest checkpoint.")] = False,
+    max_time: Annotated[
+        str | None, typer.Option("--max-time", metavar="TIME", help="Save and stop then, as in 9m or 1h30m.")
+    ] = None,
+    device: Annotated[
+        str,
+        typer.Option("--device", metavar="auto|cpu|cuda[:i]", help="Where to train. auto: cuda where there is one."),
+    ] = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read and check everything, draw one batch, write nothing.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only the result.")] = False,
+) -> None:
+    """Train a model from a recipe.
+
+    Ctrl-C, SIGTERM and --max-time save and stop; --resume goes on exactly where the run stopped, also after a kill.
+    The path of the trained checkpoint is printed on stdout.
+    """
+    max_seconds = None if max_time is None else _seconds(max_time)
+    from upscale_cli.cli.train_console import train_console
+    from upscale_cli.services.train_method import train_from_recipe
+
+    with train_console(quiet=quiet) as console:
+        try:
+            report = train_from_recipe(
+                config,
+                output=output,
+                overrides=overrides or [],
+                resume=resume,
+                max_seconds=max_seconds,
+                device=device,
+                dry_run=dry_run,
+                watch=console,
+            )
+        except KeyboardInterrupt:
+            console.message("interrupted; what was saved stays, --resume goes on from there")
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+        if report.outcome is None:
+            typer.echo(_planned(report.plan))
+        else:
+            _show(report.plan, report.outcome, console)
+
+
+def _show(plan: "TrainingPlan", outcome: "TrainingReport", console: "TrainConsole") -> None:
+    if outcome.finished:
+        figures = "".join(f", {name} {value:.2f}" for name, value in outcome.validation.items())
+        console.message(f"{plan.name}: {outcome.step} steps done{figures}")
+    else:
+        go_on = ["upscale", "train", str(plan.recipe), "-o", str(plan.folder), "--resume"]
+        console.message(f"stopped at step {outcome.step} of {plan.max_steps}; to go on: {shlex.join(go_on)}")
+    use = ["upscale", "run", "photo.jpg", "--model", str(outcome.exported)]
+    console.message(f"to use it: {shlex.join(use)}")
+    typer.echo(outcome.exported)
+    if console.stopped_by == signal.SIGINT and not outcome.finished:
+        raise typer.Exit(ExitCode.INTERRUPTED)
+
+
+def _planned(plan: "TrainingPlan") -> str:
+    return (
+        f"{plan.name}: {plan.method}, {plan.parameters:,} parameters, {plan.max_steps:,} steps of {plan.batch} patches "
+        f"of {plan.patch}x{plan.patch} pixels on {plan.device}, into {plan.folder}"
+    )
+
+
+def _seconds(text: str) -> float:
+    """ "1h30m", "9m", "90s" or "90" -> seconds.  Raises UsageError."""
+    parts = _TIME.fullmatch(text.strip())
+    if parts is None or not any(parts.groups()):
+        raise UsageError(f"--max-time {text}: is not a time", "for example 9m, 1h30m or 90s")
+    hours, minutes, seconds = (float(part or 0) for part in parts.groups())
+    return 3600 * hours + 60 * minutes + seconds
