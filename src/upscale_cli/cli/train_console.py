@@ -5,7 +5,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -96,16 +96,12 @@ class TrainConsole:
 @contextmanager
 def train_console(*, quiet: bool) -> Iterator[TrainConsole]:
     """A console for one run."""
-    if quiet or not sys.stderr.isatty():
-        console = TrainConsole(None, quiet=quiet)
-        try:
-            yield console
-        finally:
-            console.end()
-        return
-    columns = BarColumn(), TextColumn("{task.fields[words]}")
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        console = TrainConsole(bars, quiet=quiet)
+    bars = None
+    if sys.stderr.isatty() and not quiet:
+        columns = BarColumn(), TextColumn("{task.fields[words]}")
+        bars = Progress(*columns, console=Console(stderr=True), transient=True)
+    console = TrainConsole(bars, quiet=quiet)
+    with bars or nullcontext():
         try:
             yield console
         finally:

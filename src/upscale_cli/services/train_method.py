@@ -26,7 +26,7 @@ RECIPE = "recipe.toml"
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What is to be run.  recipe: as it is run, in `folder` once the run has begun.  parameters: the network's, in all."""
+    """What is to be run.  recipe: as it is run, in `folder` once the run has begun.  parameters: their number."""
 
     name: str
     method: str

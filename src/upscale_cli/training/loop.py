@@ -20,7 +20,6 @@ from upscale_cli.training.settings import OptimiserSettings, RecipeSettings
 from upscale_cli.training.state import load_newest, save_state
 from upscale_cli.training.watch import Progress, Watch
 
-
 CPU = torch.device("cpu")
 
 
