@@ -1,0 +1,62 @@
+"""Every recipe in configs/ parses as it stands and takes a step, made small."""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from upscale_cli.config.toml_file import parse
+from upscale_cli.methods import ROOMS, load_trainer
+from upscale_cli.services.train_method import train_from_recipe
+from upscale_cli.training.watch import Progress
+
+RECIPES = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
+SMALL = ("batch=2", "patch=8", "max_steps=1", "data.holdout=[]", "data.workers=0")
+SMALLER = {"srrescycgan": ("generator.features=4", "generator.blocks=1")}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """These networks are tiny: more than one thread only costs time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class Nobody:
+    def begin(self, step: int, max_steps: int, batch: int) -> None: ...
+
+    def step(self, progress: Progress) -> None: ...
+
+    def message(self, text: str) -> None: ...
+
+    def stop_requested(self) -> bool:
+        return False
+
+
+def test_there_are_recipes_for_every_method():
+    assert {tomllib.loads(path.read_text())["method"] for path in RECIPES} == set(ROOMS)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_it_parses_and_is_named_as_its_file(path: Path, tmp_path: Path):
+    tables = tomllib.loads(path.read_text())
+    tables["data"]["train"] = str(tmp_path)  # the pictures need not be on this machine
+    settings = parse(load_trainer(tables["method"]).TrainingSettings, tables, str(path))
+    assert settings.name == path.stem
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_it_steps_once(path: Path, tmp_path: Path):
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    overrides = [f"data.train={tmp_path}", *SMALL, *SMALLER[tomllib.loads(path.read_text())["method"]]]
+    report = train_from_recipe(path, output=tmp_path / "run", overrides=overrides, device="cpu", watch=Nobody())
+    assert report.outcome is not None
+    assert report.outcome.finished
+    assert report.outcome.exported.exists()

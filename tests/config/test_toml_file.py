@@ -1,0 +1,59 @@
+"""TOML into settings: every fault in one report, each with its key."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import Field, ValidationError
+
+from upscale_cli.config.toml_file import Settings, parse, read_toml
+from upscale_cli.errors import UsageError
+
+
+class Inner(Settings):
+    rate: float = Field(default=1.0, gt=0)
+
+
+class Outer(Settings):
+    name: str
+    count: int = 1
+    inner: Inner = Inner()
+
+
+def test_tables_become_frozen_settings(tmp_path: Path):
+    file = tmp_path / "a.toml"
+    file.write_text('name = "x"\n[inner]\nrate = 2.5\n')
+    settings = parse(Outer, read_toml(file), str(file))
+    assert settings == Outer(name="x", inner=Inner(rate=2.5))
+    with pytest.raises(ValidationError):
+        settings.name = "y"  # type: ignore[misc]
+
+
+def test_every_fault_is_named_at_once():
+    with pytest.raises(UsageError) as caught:
+        parse(Outer, {"count": "many", "inner": {"rate": -1, "raet": 3}, "nmae": "x"}, "a.toml")
+    text = caught.value.message
+    assert text.startswith("a.toml: ")
+    assert "\n" not in text
+    for words in (
+        "'name' is missing",
+        "'count' = 'many'",
+        "'inner.rate' = -1",
+        "unknown key 'inner.raet', did you mean 'rate'?",
+        "unknown key 'nmae', did you mean 'name'?",
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize("content, words", [(b"a = ", "is not valid TOML"), (b"a = '\xff'", "is not valid TOML")])
+def test_what_is_no_toml_is_a_sentence(tmp_path: Path, content: bytes, words: str):
+    file = tmp_path / "a.toml"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=words):
+        read_toml(file)
+
+
+def test_a_file_that_is_not_there_and_a_folder_are_sentences(tmp_path: Path):
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
+        read_toml(tmp_path / "none.toml")
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_toml(tmp_path)

@@ -1,0 +1,111 @@
+"""A run that is killed and resumed ends with the very bits of one that was not."""
+
+import json
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from training_runs import Silent, processes, train_here, write_recipe
+
+from upscale_cli.errors import TrainingStateError
+from upscale_cli.services.train_method import train_from_recipe
+from upscale_cli.training.state import load_newest, saved_states
+
+STEPS, KILLS = 300, 10
+
+
+def _finish(*arguments: Any, **options: Any) -> float:
+    started = time.monotonic()
+    process = processes.Process(target=train_here, args=arguments, kwargs=options)
+    process.start()
+    process.join(120)
+    assert process.exitcode == 0
+    return time.monotonic() - started
+
+
+def _kill(seconds: float, *arguments: Any, **options: Any) -> bool:
+    """Kills a run after so long; whether it was still at work."""
+    process = processes.Process(target=train_here, args=arguments, kwargs=options)
+    process.start()
+    process.join(seconds)
+    at_work = process.is_alive()
+    process.kill()
+    process.join()
+    return at_work
+
+
+def _losses(folder: Path) -> dict[int, float]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, len(lines) + 1))
+    return {line["step"]: line["total"] for line in lines}
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return bool(a == b)
+
+
+def test_killed_ten_times_is_bitwise_the_unbroken_run(tmp_path: Path):
+    recipe = write_recipe(tmp_path, max_steps=STEPS, save_every=15, ema=0.99)
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    seconds = _finish(recipe, unbroken, ["data.workers=0"])
+
+    rng = random.Random(7)
+    overrides = ["data.workers=2"]  # the threads that draw ahead must not change what is drawn
+    at_work, reached = 0, set()
+    for _ in range(KILLS):
+        resume = bool(saved_states(broken))
+        at_work += _kill(rng.uniform(0.1, 0.25) * seconds, recipe, broken, overrides, resume=resume)
+        reached.update(path.name for path in saved_states(broken)[-1:])
+    assert at_work >= KILLS // 2, "the run was too quick to be killed often"
+    assert len(reached) >= 3, "the kills came before the run got anywhere"
+    _finish(recipe, broken, overrides, resume=True)
+
+    states = [load_newest(folder, pytest.fail) for folder in (unbroken, broken)]
+    assert states[0]["step"] == STEPS
+    assert _same(*states)
+    assert _losses(unbroken) == _losses(broken)
+    assert _same(*(load_file(folder / "tiny.safetensors") for folder in (unbroken, broken)))
+
+
+def test_a_run_killed_before_its_first_interval_can_be_resumed(tmp_path: Path):
+    recipe = write_recipe(tmp_path, max_steps=4, save_every=1000)
+    folder = tmp_path / "run"
+    with pytest.raises(RuntimeError):
+        train_from_recipe(recipe, output=folder, device="cpu", watch=_Crashing())
+    train_from_recipe(recipe, output=folder, resume=True, device="cpu", watch=Silent())
+    assert load_newest(folder, pytest.fail)["step"] == 4
+
+
+class _Crashing(Silent):
+    def step(self, progress: Any) -> None:
+        raise RuntimeError("gone")
+
+
+def test_nothing_to_resume(tmp_path: Path):
+    recipe = write_recipe(tmp_path)
+    with pytest.raises(TrainingStateError, match="nothing to resume"):
+        train_from_recipe(recipe, output=tmp_path / "none", resume=True, device="cpu", watch=Silent())
+
+
+def test_a_rotten_newest_checkpoint_is_skipped_aloud_and_the_run_ends_the_same(tmp_path: Path):
+    recipe = write_recipe(tmp_path, max_steps=6, save_every=2)
+    whole, mended = tmp_path / "whole", tmp_path / "mended"
+    for folder in (whole, mended):
+        train_from_recipe(recipe, output=folder, device="cpu", watch=Silent())
+    newest = saved_states(mended)[-1]
+    newest.write_bytes(newest.read_bytes()[:-100])
+    watch = Silent()
+    train_from_recipe(recipe, output=mended, resume=True, device="cpu", watch=watch)
+    assert watch.began == (4, 6, 2)
+    assert any(newest.name in text and "falling back" in text for text in watch.messages)
+    assert _same(*(load_newest(folder, pytest.fail) for folder in (whole, mended)))

@@ -1,0 +1,152 @@
+"""The service: a recipe in, a checkpoint out; what is refused before anything is done."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from training_runs import Silent, make_pictures, write_recipe
+
+from upscale_cli.errors import TrainingStateError, UsageError
+from upscale_cli.services.train_method import TrainedReport, train_from_recipe
+from upscale_cli.weights.checkpoint import read_state_dict
+
+
+def _train(recipe: Path, **options: object) -> TrainedReport:
+    return train_from_recipe(recipe, **{"device": "cpu", "watch": Silent()} | options)  # type: ignore[arg-type]
+
+
+def test_a_recipe_becomes_a_checkpoint_that_describes_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    report = _train(write_recipe(tmp_path))
+    folder = Path("runs/tiny")
+    assert report.outcome is not None
+    assert report.outcome.exported == folder / "tiny.safetensors"
+    assert report.outcome.finished
+    assert set(report.outcome.validation) == {"psnr"}
+    state, metadata = read_state_dict(report.outcome.exported)
+    assert sum(tensor.numel() for tensor in state.values()) == report.plan.parameters
+    assert (metadata["method"], metadata["recipe"], metadata["steps"]) == ("srrescycgan", "tiny", "6")
+    assert json.loads(metadata["options"]) == {"features": 4, "blocks": 1, "noise_estimate": "upsampled"}
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 6
+
+
+def test_the_recipe_as_run_lies_in_the_folder_and_resumes_it(tmp_path: Path):
+    folder = tmp_path / "run"
+    report = _train(write_recipe(tmp_path), output=folder, overrides=["max_steps=3", "optimiser.lr=2e-4"])
+    written = tomllib.loads(report.plan.recipe.read_text())
+    assert report.plan.recipe == folder / "recipe.toml"
+    assert written["max_steps"] == 3
+    assert written["optimiser"]["lr"] == 2e-4
+    assert written["data"]["train"] == str(tmp_path / "pictures")
+    watch = Silent()
+    again = _train(folder / "recipe.toml", output=folder, resume=True, watch=watch)
+    assert again.outcome is not None
+    assert again.outcome.step == 3
+    assert watch.messages == []
+
+
+def test_paths_of_overrides_are_relative_to_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    here = tmp_path / "here"
+    make_pictures(here / "mine", 4)
+    monkeypatch.chdir(here)
+    (tmp_path / "recipes").mkdir()
+    recipe = write_recipe(tmp_path / "recipes")
+    report = _train(recipe, overrides=["data.train=mine", "data.holdout=[]", "max_steps=1"])
+    assert tomllib.loads(report.plan.recipe.read_text())["data"]["train"] == str(here / "mine")
+
+
+def test_all_faults_of_a_recipe_come_in_one_error(tmp_path: Path):
+    recipe = write_recipe(tmp_path, seed=-1, bach=3)
+    overrides = ["data.train=nowhere", "optimiser.lr=0", "degradation.noise_sigma=[9,3]", "generator.featurs=4"]
+    with pytest.raises(UsageError) as caught:
+        _train(recipe, output=tmp_path / "run", overrides=overrides)
+    for words in (
+        "'seed' = -1",
+        "unknown key 'bach', did you mean 'batch'?",
+        f"{Path('nowhere').resolve()}",
+        "no such folder",
+        "'optimiser.lr' = 0",
+        "the lower bound comes first",
+        "unknown key 'generator.featurs', did you mean 'features'?",
+    ):
+        assert words in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "overrides, words",
+    [(["method=srrescycgam"], "did you mean 'srrescycgan'?"), (["method=3"], "'method' is missing")],
+)
+def test_an_unknown_method_is_a_sentence(tmp_path: Path, overrides: list[str], words: str):
+    with pytest.raises(UsageError) as caught:
+        _train(write_recipe(tmp_path), overrides=overrides)
+    assert words in str(caught.value)
+
+
+def test_a_folder_in_use_is_refused_and_left_as_it_was(tmp_path: Path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("mine")
+    with pytest.raises(UsageError, match="is not empty"):
+        _train(write_recipe(tmp_path), output=folder)
+    assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
+    with pytest.raises(UsageError, match="is a file"):
+        _train(write_recipe(tmp_path), output=folder / "thesis.txt")
+
+
+def test_two_trainings_never_share_a_folder(tmp_path: Path):
+    folder = tmp_path / "run"
+    recipe = write_recipe(tmp_path, max_steps=1)
+    _train(recipe, output=folder)
+    with FileLock(folder / ".lock"), pytest.raises(UsageError, match="another training is running"):
+        _train(recipe, output=folder, resume=True)
+    _train(recipe, output=folder, resume=True)
+
+
+@pytest.mark.parametrize(
+    "overrides, words",
+    [
+        (["name=other"], "name = 'tiny', this recipe has 'other'"),
+        (["generator.blocks=2"], "the checkpoint is of another network"),
+        (["generator.features=8"], r"is .* there and .* in this recipe"),
+    ],
+)
+def test_a_run_of_another_recipe_is_not_resumed(tmp_path: Path, overrides: list[str], words: str):
+    recipe, folder = write_recipe(tmp_path, max_steps=1), tmp_path / "run"
+    _train(recipe, output=folder)
+    with pytest.raises(TrainingStateError, match=words):
+        _train(recipe, output=folder, overrides=overrides, resume=True)
+    _train(recipe, output=folder, resume=True)
+
+
+def test_changed_settings_are_said_when_resumed(tmp_path: Path):
+    recipe, folder, watch = write_recipe(tmp_path), tmp_path / "run", Silent()
+    _train(recipe, output=folder)
+    _train(recipe, output=folder, overrides=["max_steps=8", "optimiser.lr=5e-5"], resume=True, watch=watch)
+    assert watch.messages == ["resumed with other settings: max_steps 6 -> 8, optimiser.lr 0.0001 -> 5e-05"]
+    assert watch.began == (6, 8, 2)
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path):
+    report = _train(write_recipe(tmp_path), output=tmp_path / "run", dry_run=True)
+    assert report.outcome is None
+    assert (report.plan.name, report.plan.max_steps, report.plan.device) == ("tiny", 6, "cpu")
+    assert report.plan.parameters > 100
+    assert not (tmp_path / "run").exists()
+
+
+def test_time_that_is_up_saves_and_stops(tmp_path: Path):
+    report = _train(write_recipe(tmp_path, max_steps=100_000), output=tmp_path / "run", max_seconds=0)
+    assert report.outcome is not None
+    assert not report.outcome.finished
+    assert report.outcome.step == 1
+    assert report.outcome.exported.exists()
+
+
+def test_devices_that_cannot_train_are_refused(tmp_path: Path):
+    with pytest.raises(UsageError, match="device"):
+        _train(write_recipe(tmp_path), device="mps")
+    with pytest.raises(UsageError, match="unknown device 'gpu'"):
+        _train(write_recipe(tmp_path), device="gpu")
