@@ -1,0 +1,52 @@
+"""weights.toml names what exists."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from upscale_cli.config.toml_file import read_toml
+from upscale_cli.methods import load_method
+from upscale_cli.weights.catalogue import Entry
+from upscale_cli.weights.checkpoint import read_state_dict, require_tensors
+from upscale_cli.weights.places import bundled_folder, program_catalogue
+
+CATALOGUE = read_toml(program_catalogue())
+ENTRIES = {name: Entry.model_validate({**table, "name": name}) for name, table in CATALOGUE["models"].items()}
+BUNDLED = {name: entry for name, entry in ENTRIES.items() if entry.file is not None}
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_entry_names_a_method_and_options_that_exist(name):
+    entry = ENTRIES[name]
+    assert load_method(entry.method).expected_tensors(entry.options)
+    assert entry.source.startswith("https://") or name in BUNDLED
+    assert entry.description
+    assert entry.licence != "unknown"
+
+
+def test_the_default_ships_with_the_program():
+    assert CATALOGUE["default"] in BUNDLED
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_bundled_checkpoint_is_what_its_entry_says(name):
+    entry = BUNDLED[name]
+    path = bundled_folder() / str(entry.file)
+    content = path.read_bytes()
+    assert (hashlib.sha256(content).hexdigest(), len(content)) == (entry.sha256, entry.bytes)
+    state, _ = read_state_dict(path)
+    require_tensors(state, load_method(entry.method).expected_tensors(entry.options), name)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_bundled_checkpoint_has_its_recipe(name):
+    recipe = read_toml(CONFIGS / f"{name}.toml")
+    assert (recipe["name"], recipe["method"]) == (name, BUNDLED[name].method)
+
+
+def test_every_file_that_ships_is_listed():
+    shipped = {path.name for path in bundled_folder().glob("*") if re.search(r"\.(safetensors|pth|pt)$", path.name)}
+    assert shipped == {entry.file for entry in BUNDLED.values()}
