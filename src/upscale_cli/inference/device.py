@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from upscale_cli.errors import UsageError
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+CONTROL_GROUP = Path("/sys/fs/cgroup")
 DEFAULT_MEMORY = 4 * 1024**3
 """What a run takes at most without being told (--memory)."""
 
@@ -31,13 +33,13 @@ def choose_device(name: str) -> torch.device:
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps` or `xpu` -> a device that is there.  Raises UsageError otherwise."""
     if name == "auto":
         return torch.device(next((kind for kind in ("cuda", "mps", "xpu") if _available(kind)), "cpu"))
-    kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps", "xpu") or (index and not index.isdigit()):
+    if not re.fullmatch(r"cpu|mps|(cuda|xpu)(:[0-9]+)?", name):
         raise UsageError(f"unknown device '{name}'", "auto, cpu, cuda, cuda:0, mps or xpu")
+    kind, _, index = name.partition(":")
     if kind != "cpu" and not _available(kind):
         raise UsageError(f"device '{name}' is not available here", "use --device cpu or auto")
-    if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
-        raise UsageError(f"device '{name}': there are only {torch.cuda.device_count()}", "use a smaller index")
+    if index and int(index) >= (count := torch.cuda.device_count() if kind == "cuda" else torch.xpu.device_count()):
+        raise UsageError(f"device '{name}': there are only {count}", "use a smaller index")
     return torch.device(name)
 
 
@@ -67,11 +69,12 @@ def free_memory() -> int:
     """Bytes that can be had without swapping, within the control group's limit where there is one."""
     free = int(psutil.virtual_memory().available)
     try:
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        limit, used = (int((CONTROL_GROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+        # Pages of files that were read count as used, though the system gives them back when asked.
+        cached = re.search(r"^inactive_file (\d+)$", (CONTROL_GROUP / "memory.stat").read_text(), re.MULTILINE)
     except (OSError, ValueError):
         return free
-    return min(free, limit - used)
+    return max(min(free, limit - used + int(cached[1] if cached else 0)), 0)
 
 
 def _available(kind: str) -> bool:

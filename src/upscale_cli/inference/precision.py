@@ -39,7 +39,7 @@ def _run(network: Network, part: Tensor) -> Tensor:
 
 def _parts(picture: Tensor) -> Iterator[Tensor]:
     height, width = picture.shape[2:]
-    top, left = (height - PROBE) // 2, (width - PROBE) // 2
+    top, left = (max(side - PROBE, 0) // 2 for side in (height, width))
     boxes = [tile.inner for tile in plan_tiles(height, width, PROBE, 0)]
     detailed = max(boxes, key=lambda box: float(_crop(picture, box).var(dim=(2, 3)).sum()))
     yield _crop(picture, Box(top, top + PROBE, left, left + PROBE))

@@ -73,7 +73,9 @@ def upscale(
     guess = torch.ones_like(measured)
     kept: list[tuple[Tile, list[Tensor]]] = []
     total = torch.zeros_like(measured, dtype=torch.float64)
-    for tile, partials in _partials(run, plan.tile, progress):
+    done: list[Tile] = []
+    for tile, partials in _partials(run, plan_tiles(height, width, plan.tile, network.halo), progress):
+        done.append(tile)
         for (_, _, members), partial in zip(run.inputs(tile), partials, strict=True):
             total[members] += network.contribution(partial)
         if keep:
@@ -85,7 +87,7 @@ def upscale(
         for tile, partials in kept:
             _finish(run, tile, partials, settled, sink)
     elif bool((settled != 1).any()):
-        for tile, partials in _partials(run, plan.tile, progress):
+        for tile, partials in _partials(run, done, progress):
             _finish(run, tile, partials, settled, sink)
     return run.remarks + network.remarks(settled)
 
@@ -102,10 +104,12 @@ def choose_tile(network: Network, device: torch.device, height: int, width: int,
     return 0 if tile >= max(height, width) else tile
 
 
-def _partials(run: _Run, tile_size: int, progress: Callable[[float], None]) -> Iterator[tuple[Tile, list[Tensor]]]:
+def _partials(
+    run: _Run, tiles: Sequence[Tile], progress: Callable[[float], None]
+) -> Iterator[tuple[Tile, list[Tensor]]]:
     """Every tile with its partial results; where memory runs out, the tiles to come are quartered."""
     network, (height, width) = run.network, run.picture.shape[2:]
-    waiting = deque(plan_tiles(height, width, tile_size, network.halo))
+    waiting = deque(tiles)
     done = 0
     while waiting:
         tile = waiting.popleft()
@@ -160,4 +164,5 @@ def _is_out_of_memory(error: BaseException) -> bool:
         isinstance(error, MemoryError | torch.OutOfMemoryError)
         or "can't allocate memory" in text
         or "not enough memory" in text
+        or "out of memory" in text
     )

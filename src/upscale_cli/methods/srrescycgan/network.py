@@ -36,8 +36,9 @@ class ProjectedNetwork:
         self._settings = generator.settings
         self._projection = projection
         self._itemsize = placement.dtype.itemsize
-        # What the convolutions eat, in whole input pixels; bilinear upsampling reads no further within them.
-        self.halo = math.ceil(self._kernels.radius / SCALE)
+        # What the convolutions eat, and the half of an input pixel at a tile's end that bilinear upsampling gets wrong
+        # there for want of a neighbour; in whole input pixels.
+        self.halo = math.ceil((self._kernels.radius + SCALE // 2) / SCALE)
 
     def tile_bytes(self, height: int, width: int) -> int:
         """Three feature maps are alive at once, and the float32 encoder's output."""

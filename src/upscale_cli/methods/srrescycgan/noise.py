@@ -29,6 +29,7 @@ FLOOR = 1.0
 def estimate_noise(y: Tensor, kind: Literal["upsampled", "robust"]) -> Tensor:
     """sigma of each picture in grey levels: (B, 3, h, w) in [0, 255] -> (B,) float32, detached (section 3.5)."""
     with torch.no_grad(), torch.autocast(y.device.type, enabled=False):
+        y = y.float()
         return upsampled_noise(y) if kind == "upsampled" else robust_noise(y)
 
 
@@ -42,7 +43,7 @@ def upsampled_noise(y: Tensor, rows: int = 64) -> Tensor:
 
 def robust_noise(y: Tensor) -> Tensor:
     """This project's estimate: on the input itself, flat areas left out, never below FLOOR; like `upsampled_noise`."""
-    details = diagonal_details(y.float()).abs().flatten(2)
+    details = diagonal_details(y).abs().flatten(2)
     details = details.masked_fill(details < FLAT, torch.nan)
     sigma = details.nanmedian(dim=2).values.nan_to_num(0.0) / GAUSSIAN
     return sigma.mean(1).clamp_min(FLOOR)
@@ -53,17 +54,13 @@ def diagonal_details(x: Tensor) -> Tensor:
     return _filter(_filter(x).transpose(2, 3)).transpose(2, 3)
 
 
-def median_noise(details: Tensor) -> Tensor:
-    """median(|d|) / 0.6745, the lower of two middle values, mean over colours: (B, C, n) -> (B,)."""
-    return details.abs().median(dim=2).values.div(GAUSSIAN).mean(1)
-
-
 def _upsampled_noise_of(picture: Tensor, rows: int) -> Tensor:
     return torch.stack([_lower_median(_details_in_strips(colour[None, None], rows)) for colour in picture]).mean()
 
 
 def _lower_median(details: Tensor) -> Tensor:
-    # numpy partitions in place; torch.median would copy the values and their indices
+    # The lower of two middle values, as the official code takes it. numpy partitions in place; torch.median would copy
+    # the values and their indices.
     flat = details.cpu().numpy().reshape(-1)
     middle = (flat.size - 1) // 2
     flat.partition(middle)
@@ -76,8 +73,7 @@ def _details_in_strips(colour: Tensor, rows: int) -> Tensor:
     out = torch.empty(2 * h + 1, 2 * w + 1, device=colour.device)
     for first in range(0, 2 * h + 1, 2 * rows):
         last = min(first + 2 * rows, 2 * h + 1)
-        taps = 2 * torch.arange(first, last, device=colour.device)[0] - 7, 2 * (last - 1) + 6
-        lines = _upsampled_lines(colour, int(taps[0]), int(taps[1]) + 1)
+        lines = _upsampled_lines(colour, 2 * first - 7, 2 * last + 5)  # what the strip's first and last taps reach
         strip = F.conv2d(lines, _taps(lines)[..., None], stride=(2, 1))
         out[first:last] = _filter(strip.transpose(2, 3)).transpose(2, 3)[0, 0].abs()
     return out
