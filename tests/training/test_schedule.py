@@ -1,5 +1,7 @@
 """The learning rate, step by step."""
 
+import itertools
+
 import pytest
 
 from upscale_cli.training.schedule import learning_rate
@@ -18,7 +20,7 @@ def test_the_cosine_falls_from_the_first_rate_to_the_last_one():
     assert rates[0] == pytest.approx(6e-4)
     assert rates[500] == pytest.approx((6e-4 + 5e-6) / 2)
     assert rates[1000] == pytest.approx(5e-6)
-    assert all(later < earlier for earlier, later in zip(rates, rates[1:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(rates))
 
 
 @pytest.mark.parametrize("schedule", ["milestones", "cosine"])

@@ -3,6 +3,7 @@
 import os
 import queue
 import random
+import struct
 import subprocess
 import time
 import zipfile
@@ -71,12 +72,7 @@ def _member_bytes(path: Path) -> list[int]:
     offsets = []
     for member in members:
         at = member.header_offset
-        start = (
-            at
-            + 30
-            + int.from_bytes(raw[at + 26 : at + 28], "little")
-            + int.from_bytes(raw[at + 28 : at + 30], "little")
-        )
+        start = at + 30 + sum(struct.unpack_from("<HH", raw, at + 26))  # behind its name and its extra field
         offsets += [start + place for place in (0, member.file_size // 2, member.file_size - 1) if member.file_size]
     return offsets
 

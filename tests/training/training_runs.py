@@ -25,7 +25,9 @@ TINY = (
 """Overrides that let a recipe step in milliseconds."""
 
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["upscale_cli.services.train_method", "upscale_cli.methods.srrescycgan.training"])
+processes.set_forkserver_preload(
+    ["upscale_cli.services.train_method", "upscale_cli.methods.srrescycgan.training", "torch._dynamo"]
+)
 
 
 class Silent:
