@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -18,24 +19,33 @@ from upscale_cli.training.state import load_newest, saved_states
 STEPS, KILLS = 300, 10
 
 
-def _finish(*arguments: Any, **options: Any) -> float:
-    started = time.monotonic()
+def _finish(*arguments: Any, **options: Any) -> None:
     process = processes.Process(target=train_here, args=arguments, kwargs=options)
     process.start()
     process.join(120)
     assert process.exitcode == 0
-    return time.monotonic() - started
 
 
-def _kill(seconds: float, *arguments: Any, **options: Any) -> bool:
-    """Kills a run after so long; whether it was still at work."""
-    process = processes.Process(target=train_here, args=arguments, kwargs=options)
+def _kill(recipe: Path, folder: Path, overrides: list[str], steps: int, delay: float) -> None:
+    """Starts or resumes the run, and kills it `delay` seconds after so many of its steps."""
+    log = folder / "metrics.jsonl"
+    earlier = log.stat().st_ino if log.exists() else 0
+    states = saved_states(folder)
+    start = load_newest(folder, pytest.fail)["step"] if states else 0
+    process = processes.Process(target=train_here, args=(recipe, folder, overrides), kwargs={"resume": bool(states)})
     process.start()
-    process.join(seconds)
-    at_work = process.is_alive()
+    # A resumed run begins its log anew; until then the old one says how far the killed run had come.
+    while not (log.exists() and log.stat().st_ino != earlier and _lines(log) >= start + steps):
+        assert process.is_alive()
+        time.sleep(0.001)
+    time.sleep(delay)
     process.kill()
     process.join()
-    return at_work
+    assert process.exitcode == -signal.SIGKILL
+
+
+def _lines(log: Path) -> int:
+    return log.read_bytes().count(b"\n")
 
 
 def _losses(folder: Path) -> dict[int, float]:
@@ -57,17 +67,13 @@ def _same(a: Any, b: Any) -> bool:
 def test_killed_ten_times_is_bitwise_the_unbroken_run(tmp_path: Path):
     recipe = write_recipe(tmp_path, max_steps=STEPS, save_every=15, ema=0.99)
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
-    seconds = _finish(recipe, unbroken, ["data.workers=0"])
+    _finish(recipe, unbroken, ["data.workers=0"])
 
     rng = random.Random(7)
     overrides = ["data.workers=2"]  # the threads that draw ahead must not change what is drawn
-    at_work, reached = 0, set()
     for _ in range(KILLS):
-        resume = bool(saved_states(broken))
-        at_work += _kill(rng.uniform(0.1, 0.25) * seconds, recipe, broken, overrides, resume=resume)
-        reached.update(path.name for path in saved_states(broken)[-1:])
-    assert at_work >= KILLS // 2, "the run was too quick to be killed often"
-    assert len(reached) >= 3, "the kills came before the run got anywhere"
+        _kill(recipe, broken, overrides, rng.randrange(40), rng.uniform(0, 0.02))
+    assert 30 < load_newest(broken, pytest.fail)["step"] < STEPS
     _finish(recipe, broken, overrides, resume=True)
 
     states = [load_newest(folder, pytest.fail) for folder in (unbroken, broken)]
