@@ -1,17 +1,22 @@
 """The app and `main()`: the only place where errors become text and exit codes. Imports nothing heavy."""
 
+import errno
 import os
 import signal
 import sys
+import traceback
+from collections.abc import Sequence
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import click
 import typer
 
 from upscale_cli import __version__
 from upscale_cli.cli.models import models_app
+from upscale_cli.cli.one_line import one_line
 from upscale_cli.cli.run import run_command
+from upscale_cli.cli.train import train_command
 from upscale_cli.errors import ExitCode, UpscaleError
 
 app = typer.Typer(
@@ -22,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run_command)
+app.command("train")(train_command)
 app.add_typer(models_app, name="models")
 
 
@@ -40,23 +46,24 @@ def _options(
     """Upscale real photos: noisy, compressed, dark, straight from a phone."""
 
 
-def main() -> None:
-    """The `upscale` command: runs it and exits with the documented code."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The `upscale` command (None: with the process's arguments): runs it and exits with the documented code."""
     signal.signal(signal.SIGTERM, _interrupt)
-    code = _run()
+    code = _run(arguments)
     try:
         sys.stdout.flush()
-    except OSError:
-        # Whoever read our output has gone; there is nobody to tell.
+    except OSError as error:
+        # What could not be written stays in the buffer, and would be tried again at the interpreter's end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = code or _complain_of_stdout(error)
     sys.exit(code)
 
 
-def _run() -> int:
+def _run(arguments: Sequence[str] | None) -> int:
     try:
-        result = typer.main.get_command(app).main(standalone_mode=False)
+        result = typer.main.get_command(app).main(arguments, prog_name="upscale", standalone_mode=False)
     except UpscaleError as error:
-        _complain(error)
+        _print(f"error: {error}")
         return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
@@ -67,11 +74,15 @@ def _run() -> int:
         return ExitCode.USAGE
     except (KeyboardInterrupt, click.Abort):
         _leave_at_once()
-    except BrokenPipeError:
-        return ExitCode.INPUTS_FAILED
     except MemoryError:
         _print("error: out of memory (close other programs, or lower --memory)")
         return ExitCode.RESOURCES
+    except BrokenPipeError as error:
+        return _complain_of_stdout(error)
+    except Exception:  # noqa: BLE001 - the last resort
+        traceback.print_exc()
+        _print(f"error: this is a bug in upscale-cli {__version__}; please report it with the lines above")
+        return ExitCode.BUG
     return result if isinstance(result, int) else ExitCode.DONE
 
 
@@ -79,7 +90,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _leave_at_once() -> None:
+def _leave_at_once() -> NoReturn:
     """Ends the process without waiting for a picture being encoded; its unfinished file is removed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -90,14 +101,13 @@ def _leave_at_once() -> None:
     os._exit(ExitCode.INTERRUPTED)
 
 
-def _complain(error: UpscaleError) -> None:
-    _print(f"error: {error}")
-    if os.environ.get("UPSCALE_DEBUG"):
-        import traceback
-
-        traceback.print_exception(error)
+def _complain_of_stdout(error: OSError) -> int:
+    if error.errno == errno.EPIPE:
+        # Whoever read our output has gone, as `head` does; there is nobody to tell.
+        return ExitCode.INPUTS_FAILED
+    _print(f"error: standard output: {error.strerror}")
+    return ExitCode.RESOURCES
 
 
 def _print(text: str) -> None:
-    # A message is one line, whatever a file's name holds.
-    print(" ".join(text.splitlines()), file=sys.stderr)  # noqa: T201
+    print(one_line(text), file=sys.stderr)  # noqa: T201

@@ -3,13 +3,17 @@
 import json
 import sys
 import time
+import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+from upscale_cli.cli.one_line import one_line
+from upscale_cli.errors import UpscaleError
 
 if TYPE_CHECKING:
     from upscale_cli.services.upscale_report import PictureReport, UpscaleReport
@@ -40,7 +44,8 @@ class RunConsole:
         """A picture's turn."""
         self._name = f"[{number}/{count}] {name}" if count > 1 else name
         if self._bars is not None:
-            self._forget()
+            if self._picture is not None:
+                self._bars.remove_task(self._picture)
             if self._all is None and count > 1:
                 self._all = self._bars.add_task("pictures", total=count)
             self._picture = self._bars.add_task(_short(name), total=1.0)
@@ -51,45 +56,48 @@ class RunConsole:
 
     def finished(self, report: "PictureReport") -> None:
         """A picture is written, skipped or failed."""
-        if self._bars is not None and self._all is not None and report.status != "skipped":
+        if self._bars is not None and self._all is not None:
             self._bars.advance(self._all)
         if self._as_json:
-            self.result(json.dumps(report.record(), ensure_ascii=False))
+            # ASCII: whoever reads it need not know how names are written here.
+            self._result(json.dumps(report.record()))
         elif report.status == "planned":
-            self.result(_planned(report))
-        if report.status == "failed":
-            self._line(f"failed: {report.error}", always=True)
+            self._result(_planned(report))
+        if report.cause is not None:
+            self._line(f"failed: {report.cause}", always=True)
+            self.trace(report.cause)
         elif report.status == "done":
             self._line(f"{report.input} -> {report.output} ({_size(report)}, {report.seconds:.1f} s)")
             self._settings(report)
         elif report.status == "skipped":
-            self._line(f"{report.output} exists, skipped")
+            self._line(": ".join((f"{report.output} exists, skipped", *report.notes)))
+        for note in report.notes if report.status in ("done", "planned") else ():
+            self._line(f"  note: {note}")
 
     def message(self, text: str) -> None:
         """Something the user should know."""
         self._line(text)
 
-    def result(self, text: str) -> None:
-        """A line of stdout."""
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-
     def summary(self, report: "UpscaleReport") -> None:
         """The last words: how many, and which failed."""
-        if len(report.pictures) > 1:
-            counts = ", ".join(f"{number} {status}" for status, number in report.by_status.items() if number)
-            self._line(f"{counts} in {report.seconds:.1f} s")
-        if len(report.failed) > 1 or (report.failed and len(report.pictures) > 1):
+        if len(report.pictures) + report.not_begun > 1:
+            counts = [f"{number} {status}" for status, number in report.by_status.items()]
+            counts += [f"{report.not_begun} not begun"] if report.not_begun else []
+            self._line(f"{', '.join(counts)} in {report.seconds:.1f} s", always=report.stopped is not None)
             for picture in report.failed:
                 self._line(f"  not done: {picture.input}", always=True)
-        if any(picture.status == "skipped" for picture in report.pictures):
+        if "skipped" in report.by_status:
             self._line("existing outputs were left alone (--overwrite writes them anew)")
 
-    def _settings(self, report: "PictureReport") -> None:
-        for note in report.notes:
-            self._line(f"  note: {note}")
+    def trace(self, error: UpscaleError) -> None:
+        """With -v, where in the program the error arose."""
         if self._verbose:
-            tiles = f"tile {report.tile} ({report.tiles} tiles)"
+            for line in "".join(traceback.format_exception(error)).splitlines():
+                self._line(line)
+
+    def _settings(self, report: "PictureReport") -> None:
+        if self._verbose:
+            tiles = f"tile {report.tile} ({report.tiles} tiles)" if report.tile else "in one piece"
             self._line(f"  model {report.model} ({report.sha256[:12]}), {report.precision}, {tiles}")
 
     def _now(self, name: str, share: float, words: str) -> None:
@@ -100,42 +108,52 @@ class RunConsole:
         elif not self._quiet and time.monotonic() - self._spoken > PLAIN_EVERY:
             self._line(f"{name}: {words}")
 
-    def _forget(self) -> None:
-        if self._bars is not None and self._picture is not None:
-            self._bars.remove_task(self._picture)
-            self._picture = None
+    def _result(self, text: str) -> None:
+        """A line of stdout."""
+        if self._bars is not None and sys.stdout.isatty():
+            # The same screen, on which only the bars' console knows where they are.
+            self._bars.console.print(Text(one_line(text)), soft_wrap=True)
+            return
+        sys.stdout.write(one_line(text) + "\n")
+        sys.stdout.flush()
 
     def _line(self, text: str, *, always: bool = False) -> None:
         self._spoken = time.monotonic()
         if self._quiet and not always:
             return
         if self._bars is not None:
-            self._bars.console.print(Text(text), soft_wrap=True)
+            self._bars.console.print(Text(one_line(text)), soft_wrap=True)
         else:
-            sys.stderr.write(text + "\n")
+            sys.stderr.write(one_line(text) + "\n")
             sys.stderr.flush()
 
 
 @contextmanager
 def run_console(*, quiet: bool, verbose: bool, as_json: bool) -> Iterator[RunConsole]:
     """A console for one run; its bars are gone when the block ends."""
-    if quiet or not sys.stderr.isatty():
-        yield RunConsole(None, quiet=quiet, verbose=verbose, as_json=as_json)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        yield RunConsole(bars, quiet=quiet, verbose=verbose, as_json=as_json)
+    bars = None
+    if sys.stderr.isatty() and not quiet:
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeRemainingColumn(),
+        )
+        # Results go to stdout as they are: rich would send them where the bars are.
+        bars = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
+    console = RunConsole(bars, quiet=quiet, verbose=verbose, as_json=as_json)
+    with bars or nullcontext():
+        try:
+            yield console
+        except UpscaleError as error:
+            console.trace(error)
+            raise
 
 
 def _planned(report: "PictureReport") -> str:
     memory = f"{(report.memory or 0) / 2**20:,.0f} MiB"
-    where = f"{report.input} -> {report.output}"
-    return f"{where}: {_size(report)}, {report.precision}, {report.tiles} tiles, about {memory}"
+    tiles = f"{report.tiles} tile{'' if report.tiles == 1 else 's'}"
+    return f"{report.input} -> {report.output}: {_size(report)}, {report.precision}, {tiles}, about {memory}"
 
 
 def _size(report: "PictureReport") -> str:
@@ -144,4 +162,4 @@ def _size(report: "PictureReport") -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 40 else "..." + name[-37:]
+    return one_line(name if len(name) <= 40 else "..." + name[-37:])

@@ -1,6 +1,7 @@
 """`upscale run`: parse, call the service, show its report."""
 
 import re
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,7 +26,11 @@ def run_command(
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Pictures, folders, globs, or - for stdin.")],
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", help="A file, a folder, a template like '{stem}_big.png', or - for stdout."),
+        typer.Option(
+            "-o",
+            "--output",
+            help="A file, a folder, a template like '{stem}_big.png', or - for stdout. Default: beside the input.",
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -92,8 +97,8 @@ def run_command(
     """Upscale pictures. Existing outputs are left alone; bad pictures are named and the others done."""
     from upscale_cli.cli.console import run_console
 
-    if as_json and (output == "-" or (output is None and "-" in inputs)):
-        raise UsageError("--json and the picture would both go to standard output", "name a file with -o")
+    if output == "-" or (output is None and "-" in inputs):
+        _check_stdout(as_json=as_json, dry_run=dry_run)
     options = _checked(projection=projection, tile=tile, memory=memory, precision=precision)
     with run_console(quiet=quiet, verbose=verbose, as_json=as_json) as console:
         from upscale_cli.services.upscale_images import upscale_images
@@ -112,7 +117,17 @@ def run_command(
 
 
 def _exit_code(report: "UpscaleReport") -> int:
+    if report.stopped is not None:
+        return report.stopped.exit_code
     return ExitCode.INPUTS_FAILED if report.failed else ExitCode.DONE
+
+
+def _check_stdout(*, as_json: bool, dry_run: bool) -> None:
+    """Can a picture go there?  Raises UsageError."""
+    if as_json:
+        raise UsageError("--json and the picture would both go to standard output", "name a file with -o")
+    if sys.stdout.isatty() and not dry_run:
+        raise UsageError("the picture would be written to the terminal", "name a file with -o, or redirect: > b.png")
 
 
 def _checked(*, projection: str, tile: str, memory: str | None, precision: str) -> dict[str, Any]:

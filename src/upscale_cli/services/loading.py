@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upscale_cli.errors import UsageError, WeightsError
-from upscale_cli.methods import load_method
+from upscale_cli.methods import ROOMS, load_method
 from upscale_cli.weights.catalogue import Entry, load_catalogue
 from upscale_cli.weights.checkpoint import read_state_dict, require_tensors
+from upscale_cli.weights.container import is_safetensors, safetensors_metadata
+from upscale_cli.weights.part import hash_file
 from upscale_cli.weights.store import Store
 
 if TYPE_CHECKING:
@@ -19,12 +21,14 @@ if TYPE_CHECKING:
     from upscale_cli.inference.network import Network
 
 FILE_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
+# What a file is that does not say: the official checkpoints are of this kind.
+DEFAULT_METHOD, DEFAULT_SCALE = "srrescycgan", 4
 Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
 class Model:
-    """A chosen model.  sha256: of its file, "" while it is not here.  state: its tensors, None while not loaded.
+    """A chosen model.  sha256: of its file, "" while it is not known.  state: its tensors, None while not loaded.
 
     notes: what the user should know of it.
     """
@@ -58,36 +62,42 @@ def find_model(name: str | None) -> Entry | Path:
 
 
 def describe_model(choice: Entry | Path) -> Model:
-    """The model without its tensors where they would have to be fetched: for planning."""
-    if isinstance(choice, Path):
-        return _from_file(choice)
-    return Model(choice.name, choice.method, choice.scale, choice.options)
+    """The model without its tensors: nothing is fetched, and torch not needed.  Raises WeightsError for a bad file."""
+    if isinstance(choice, Entry):
+        return Model(choice.name, choice.method, choice.scale, choice.options, choice.sha256 or "")
+    try:
+        about = safetensors_metadata(choice, choice.read_bytes()) if is_safetensors(choice) else {}
+        return Model(choice.stem, *_own_words(choice, about), hash_file(choice)[0])
+    except OSError as error:
+        raise WeightsError(f"{choice}: cannot be read: {error.strerror}", "check its rights") from error
 
 
 def load_model(choice: Entry | Path, *, offline: bool, progress: Progress | None = None) -> Model:
     """The model with its tensors, downloaded if need be and checked.  Raises WeightsError, ResourceError."""
+    model = describe_model(choice)
     if isinstance(choice, Path):
-        return _from_file(choice)
+        return replace(model, state=_checked_state(choice, model, str(choice)))
     stored = Store().obtain(choice, offline=offline, progress=progress)
-    state, _ = read_state_dict(stored.path)
-    require_tensors(
-        state, load_method(choice.method).expected_tensors(choice.options), f"{choice.name} ({stored.path})"
-    )
+    state = _checked_state(stored.path, model, f"{choice.name} ({stored.path})")
     pinned = f"{choice.name}: its publisher gives no sha256; from now on {stored.sha256[:12]}... is expected"
-    notes = (pinned,) if stored.pinned else ()
-    return Model(choice.name, choice.method, choice.scale, choice.options, stored.sha256, state, notes)
+    return replace(model, sha256=stored.sha256, state=state, notes=(pinned,) if stored.pinned else ())
 
 
-def _from_file(path: Path) -> Model:
-    """A checkpoint of the user's own; files that this program trained say how they are to be read."""
-    from upscale_cli.weights.part import hash_file
+def _checked_state(path: Path, model: Model, source: str) -> "Mapping[str, Tensor]":
+    state, _ = read_state_dict(path)
+    require_tensors(state, load_method(model.method).expected_tensors(model.options), source)
+    return state
 
-    state, metadata = read_state_dict(path)
-    method = metadata.get("method", "srrescycgan")
+
+def _own_words(path: Path, about: Mapping[str, str]) -> tuple[str, int, dict[str, Any]]:
+    """Method, scale and options as the file's metadata give them."""
+    method = about.get("method", DEFAULT_METHOD)
     try:
-        options = json.loads(metadata.get("options", "{}"))
+        scale, options = int(about.get("scale", DEFAULT_SCALE)), json.loads(about.get("options", "{}"))
     except ValueError as error:
-        raise WeightsError(f"{path}: its metadata is damaged", "train or export it again") from error
-    require_tensors(state, load_method(method).expected_tensors(options), str(path))
-    scale = int(metadata.get("scale", "4"))
-    return Model(path.stem, method, scale, options, hash_file(path)[0], state)
+        raise WeightsError(f"{path}: its metadata are damaged: {error}", "export or import it again") from error
+    if method not in ROOMS or not 1 <= scale <= 16 or not isinstance(options, dict):
+        raise WeightsError(
+            f"{path}: its metadata (method {method!r}, scale {scale}) are not of this program", "get another file"
+        )
+    return method, scale, options

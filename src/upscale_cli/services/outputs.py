@@ -1,17 +1,23 @@
 """Where each picture goes: names, templates, and every collision found before the first picture is opened."""
 
 import os
+import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from upscale_cli.errors import UsageError
+from upscale_cli.errors import PictureError, UsageError
 from upscale_cli.imaging.formats import FORMATS, SUFFIXES, format_for
-from upscale_cli.services.inputs import Input
+from upscale_cli.services.inputs import PICTURE_SUFFIXES, Input, entry_of
+from upscale_cli.services.provenance import is_own_work
 
 STDOUT = "-"
-FIELDS = ("stem", "scale", "model", "ext", "folder")
+FIELDS = ("stem", "in_ext", "folder", "scale", "model", "ext")
+# A name under which nobody expects a folder, and nothing that is written.
+FOREIGN_SUFFIXES = PICTURE_SUFFIXES - SUFFIXES.keys() | {".heic", ".heif", ".jp2", ".jxl", ".psd", ".svg", ".pdf"}
+MAX_NAME = 255
+"""Bytes (letters on Windows) that file systems hold as one name."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,8 @@ class Naming:
     """How outputs are named.
 
     output: -o as given, None for beside the input.  format: a key of FORMATS asked for with -f, None to follow the
-    name or else PNG.  suffix: what is put behind the stem, None for "_x<scale>_<model>".
+    name or else PNG.  suffix: what is put behind the stem, None for "_x<scale>_<model>".  overwrite: whether existing
+    outputs will be written anew.  models: every model that an earlier run may have used.
     """
 
     output: str | None
@@ -27,41 +34,57 @@ class Naming:
     suffix: str | None
     scale: str
     model: str
+    overwrite: bool = False
+    models: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where one picture goes, and as what.  path: None for standard output."""
+    """Where one picture goes, and as what.  path: None for standard output.  fault: why it cannot go there."""
 
     source: Input
     path: Path | None
     format: str
+    fault: PictureError | None = None
 
 
 def plan_outputs(inputs: Sequence[Input], naming: Naming) -> list[Target]:
-    """One target for each input; outputs of an earlier run found in an input folder are no inputs.
+    """One target for each input but those that are themselves outputs of an earlier run.
 
     Raises UsageError where two pictures would go to one file, an output is an input, a folder or a link, or one file is
     to hold several pictures.
     """
     _check_request(inputs, naming)
-    targets = [Target(source, *_place(source, naming)) for source in inputs]
+    targets = [_target(source, naming) for source in _without_former_outputs(inputs, naming)]
     made = {_key(target.path) for target in targets if target.path}
-    targets = [t for t in targets if not (t.source.scanned and t.source.path and _key(t.source.path) in made)]
-    if naming.output is not None and Path(naming.output).is_dir():
-        targets = [target for target in targets if not _lies_in(target.source, Path(naming.output))]
-    _check_collisions(targets)
+    targets = [target for target in targets if not _is_output(target.source, made, naming)]
+    _check_collisions([target for target in targets if target.fault is None])
     return targets
 
 
 def _check_request(inputs: Sequence[Input], naming: Naming) -> None:
-    if naming.output == STDOUT and len(inputs) > 1:
+    output = naming.output
+    if output is None:
+        return
+    if output == STDOUT and len(inputs) > 1:
         raise UsageError(f"{len(inputs)} pictures cannot all go to standard output", "name a folder with -o")
-    if naming.output is not None and len(inputs) > 1 and _names_one_file(naming.output):
+    if _may_be_file(output) and Path(output).suffix.lower() in FOREIGN_SUFFIXES:
+        raise UsageError(f"-o {output}: this format is not written", "choose .png, .jpg, .webp, .tif, .bmp or .avif")
+    if len(inputs) > 1 and _names_one_file(output):
         raise UsageError(
-            f"-o {naming.output}: {len(inputs)} pictures cannot go into one file",
-            f"name a folder ({naming.output}/) or a template like {{stem}}_big.png",
+            f"-o {output}: {len(inputs)} pictures cannot go into one file",
+            f"name a folder ({output}/) or a template like {{stem}}_big.png",
         )
+
+
+def _target(source: Input, naming: Naming) -> Target:
+    path, format_name = _place(source, naming)
+    bytes_in_name = len(os.fsencode(path.name)) if path is not None else 0
+    fault = source.fault
+    if bytes_in_name > MAX_NAME and fault is None:
+        what = f"{source.name}: its output's name would have {bytes_in_name} bytes, more than {MAX_NAME}"
+        fault = PictureError(what, "name it with -o")
+    return Target(source, path, format_name, fault)
 
 
 def _place(source: Input, naming: Naming) -> tuple[Path | None, str]:
@@ -82,10 +105,11 @@ def _place(source: Input, naming: Naming) -> tuple[Path | None, str]:
 def _from_template(template: str, source: Input, naming: Naming) -> tuple[Path, str]:
     fields = {
         "stem": source.stem,
+        "in_ext": source.path.suffix[1:] if source.path else "",
+        "folder": str(source.below),
         "scale": naming.scale,
         "model": naming.model,
         "ext": FORMATS[naming.format or "PNG"].suffix[1:],
-        "folder": str(source.below),
     }
     try:
         used = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
@@ -110,14 +134,52 @@ def _agreed_format(path: Path, naming: Naming) -> str:
     return format_name
 
 
+def _may_be_file(output: str) -> bool:
+    return not (output.endswith(("/", os.sep)) or Path(output).is_dir() or "{" in output)
+
+
 def _names_one_file(output: str) -> bool:
-    if output.endswith(("/", os.sep)) or Path(output).is_dir() or "{" in output:
+    return _may_be_file(output) and Path(output).suffix.lower() in SUFFIXES
+
+
+def _without_former_outputs(inputs: Sequence[Input], naming: Naming) -> list[Input]:
+    """Leaves out what an earlier run, perhaps with another scale or model, made of another input."""
+    stems = {(source.path.parent, source.stem) for source in inputs if source.path}
+    models = "|".join(map(re.escape, sorted(naming.models | {naming.model})))
+    own_name = re.compile(rf"(.+)_x[0-9.]+[wh]?_(?:{models})", re.DOTALL)
+
+    def is_former(source: Input) -> bool:
+        name = own_name.fullmatch(source.stem)
+        return bool(name and source.path and (source.path.parent, name[1]) in stems)
+
+    return [source for source in inputs if not is_former(source)]
+
+
+def _is_output(source: Input, made: set[str], naming: Naming) -> bool:
+    """Whether a picture found in a folder is this command's own output.
+
+    What will be written over must prove to be one: it may be the user's own picture, of an unlucky name.
+    """
+    if not source.scanned or source.path is None:
         return False
-    return Path(output).suffix.lower() in SUFFIXES
+    if _key(source.path) in made and (not naming.overwrite or is_own_work(source.path)):
+        return True
+    return naming.output is not None and _lies_in(source.path, source.below, naming.output)
+
+
+def _lies_in(path: Path, below: Path, output: str) -> bool:
+    """Whether a picture lies in the output folder, and that below the folder the picture was found in."""
+    folder = Path(output.partition("{")[0].rpartition("/")[0] if "{" in output else output)
+    if folder == Path() or not folder.is_dir():
+        return False
+    entry, real = entry_of(path), Path(os.path.realpath(folder))
+    root = entry.parents[len(below.parts)]
+    return real != root and real.is_relative_to(root) and entry.is_relative_to(real)
 
 
 def _check_collisions(targets: Sequence[Target]) -> None:
-    sources = {_key(target.source.path): target.source for target in targets if target.source.path}
+    sources = [target.source.path for target in targets if target.source.path]
+    inputs = {key for path in sources for key in (_key(path), os.path.realpath(path).casefold())}
     taken: dict[str, Target] = {}
     for target in targets:
         if target.path is None:
@@ -126,26 +188,23 @@ def _check_collisions(targets: Sequence[Target]) -> None:
         if key in taken:
             raise UsageError(
                 f"{taken[key].source.name} and {target.source.name} would both become {target.path}",
-                "name them apart with -o, as in -o '{folder}/{stem}.png', or run them one by one",
+                "name them apart, as with -o '{stem}_{in_ext}.png', or run them one by one",
             )
-        if key in sources:
+        if key in inputs:
             raise UsageError(f"{target.path} is an input, and would be written over", "choose another -o or --suffix")
-        if target.path.is_symlink() or target.path.is_dir():
-            kind = "a link" if target.path.is_symlink() else "a folder"
-            raise UsageError(f"{target.path} is {kind}, not a file to write", "choose another -o")
+        _check_place(target.path)
         taken[key] = target
+
+
+def _check_place(path: Path) -> None:
+    if path.is_symlink() or path.is_dir():
+        kind = "a link" if path.is_symlink() else "a folder"
+        raise UsageError(f"{path} is {kind}, not a file to write", "choose another -o")
+    folder = next((parent for parent in path.parents if os.path.lexists(parent)), Path())
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder, so {path} cannot be made", "choose another -o")
 
 
 def _key(path: Path) -> str:
     # One file on systems that do not tell cases apart; refused everywhere, so that a script behaves alike.
-    return str(path.resolve()).casefold() if not path.is_symlink() else str(path.absolute()).casefold()
-
-
-def _lies_in(source: Input, folder: Path) -> bool:
-    """Whether a scanned picture lies in the output folder, and that below the folder it was found in."""
-    if not source.scanned or source.path is None:
-        return False
-    depth = len(source.below.parts)
-    root = source.path.resolve().parents[depth]
-    out = folder.resolve()
-    return out != root and out.is_relative_to(root) and source.path.resolve().is_relative_to(out)
+    return str(entry_of(path)).casefold()

@@ -1,94 +1,168 @@
 """Decode, compute and encode overlapped: while one picture is in the network, the next is read and the last written."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
+from functools import partial
+from threading import Condition
+from typing import Protocol, TypeVar
 
-from upscale_cli.errors import PictureError, UsageError
-from upscale_cli.services.outputs import Target
+from upscale_cli.errors import PictureError, ResourceError, UpscaleError, UsageError
+from upscale_cli.services.outputs import STDOUT, Target
+from upscale_cli.services.picture_job import Job
 from upscale_cli.services.upscale_report import PictureReport
-from upscale_cli.services.upscale_worker import Job, Worker
+
+SHARE = 0.5
+"""The part of the memory budget that pictures on their way may fill together; one alone may take all of it."""
+T = TypeVar("T")
+
+
+class Stages(Protocol):
+    """What is done to a picture, in this order; each raises PictureError, UsageError or ResourceError."""
+
+    budget: int
+    """Bytes of memory."""
+
+    def inspect(self, target: Target) -> Job:
+        """From the header alone: its size and memory, or why it cannot be done."""
+
+    def read(self, job: Job) -> Job:
+        """Decode."""
+
+    def compute(self, job: Job) -> Job:
+        """Enlarge."""
+
+    def write(self, job: Job) -> PictureReport:
+        """Encode."""
 
 
 class Watch(Protocol):
     """What the pipeline reports to."""
 
     def started(self, name: str, number: int, count: int) -> None:
-        """A picture's turn."""
+        """A picture's turn in the network."""
 
     def finished(self, report: PictureReport) -> None:
-        """A picture is written or failed."""
+        """A picture is written or failed; called from the thread that wrote it."""
 
 
-def run_overlapped(worker: Worker, targets: Sequence[Target], watch: Watch) -> list[PictureReport]:
-    """Every target in turn; a PictureError fails its own picture only.
+class _Room:
+    """Memory for pictures on their way: whoever wants to read the next one waits until it fits."""
 
-    Pictures overlap only while three of them fit into the memory budget.  Raises what is not one picture's fault, after
-    the pictures before it are written.
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._taken = 0
+        self._changed = Condition()
+        self._closed = False
+
+    def take(self, amount: int) -> None:
+        """Returns when `amount` fits beside what is taken, or nothing is."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not self._taken or self._taken + amount <= self._total)
+            self._taken += amount
+
+    def give(self, amount: int) -> None:
+        """Takes `amount` back."""
+        with self._changed:
+            self._taken -= amount
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Nobody needs to wait any longer: the run is over."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+class _Batch:
+    """The stages with their failures caught: a picture's own fault is reported, what concerns all stops the batch."""
+
+    def __init__(self, stages: Stages, watch: Watch) -> None:
+        self.reports: list[PictureReport] = []
+        self.stopped: ResourceError | None = None
+        self.room = _Room(int(SHARE * stages.budget))
+        self._stages = stages
+        self._watch = watch
+
+    def read(self, target: Target) -> Job:
+        job = self._stages.inspect(target)
+        self.room.take(job.memory)
+        return self._giving_back(job, self._stages.read)
+
+    def compute(self, job: Job) -> Job:
+        return self._giving_back(job, self._stages.compute)
+
+    def write(self, target: Target, job: Job) -> None:
+        try:
+            report = self.attempt(target, partial(self._stages.write, job))
+        finally:
+            self.room.give(job.memory)
+        if report is not None:
+            self._report(report)
+
+    def attempt(self, target: Target, stage: Callable[[], T]) -> T | None:
+        """What the stage gives, or None where the picture failed."""
+        try:
+            return stage()
+        except (PictureError, UsageError) as error:
+            self._report(failure(target, error))
+        except ResourceError as error:
+            self.stopped = error
+            self._report(failure(target, error))
+        return None
+
+    def _giving_back(self, job: Job, stage: Callable[[Job], Job]) -> Job:
+        try:
+            return stage(job)
+        except BaseException:
+            self.room.give(job.memory)
+            raise
+
+    def _report(self, report: PictureReport) -> None:
+        self.reports.append(report)
+        self._watch.finished(report)
+
+
+def run_overlapped(
+    stages: Stages, targets: Sequence[Target], watch: Watch
+) -> tuple[list[PictureReport], ResourceError | None]:
+    """Every target in turn -> reports, and what stopped the batch before its end.
+
+    A PictureError fails its own picture only; a ResourceError ends the batch once the picture before is written, and
+    the pictures not begun have no report.  Anything else (a bug) is raised, also then what was begun to be written is.
     """
-    reports: list[PictureReport] = []
+    batch = _Batch(stages, watch)
     pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="picture")
     try:
-        _run(worker, targets, watch, pool, reports)
+        _run(batch, pool, targets, watch)
     finally:
-        # On an interrupt nobody waits for a decoder or encoder: the process ends, its temporary files are removed.
+        # Not waited for here: on an interrupt the process ends at once, and its temporary files are removed.
+        batch.room.close()
         pool.shutdown(wait=False, cancel_futures=True)
-    return reports
+    return batch.reports, batch.stopped
 
 
-def _run(
-    worker: Worker, targets: Sequence[Target], watch: Watch, pool: ThreadPoolExecutor, reports: list[PictureReport]
-) -> None:
-    def settle(target: Target, written: "Future[PictureReport]") -> None:
-        reports.append(_outcome(target, written))
-        watch.finished(reports[-1])
+def failure(target: Target, error: UpscaleError) -> PictureReport:
+    """The report of a picture that could not be done; its error names it."""
+    output = str(target.path) if target.path is not None else STDOUT
+    if not any(name in error.message for name in (target.source.name, output)):
+        error = type(error)(f"{target.source.name}: {error.message}", error.hint)
+    return PictureReport(target.source.name, output, "failed", cause=error)
 
-    writing: tuple[Target, Future[PictureReport]] | None = None
-    reading = pool.submit(_prepare, worker, targets[0])
+
+def _run(batch: _Batch, pool: ThreadPoolExecutor, targets: Sequence[Target], watch: Watch) -> None:
+    writing: Future[None] | None = None
+    reading = pool.submit(batch.read, targets[0])
     for number, target in enumerate(targets, start=1):
         watch.started(target.source.name, number, len(targets))
-        job = reading.exception() or reading.result()
-        small = isinstance(job, Job) and 3 * job.memory <= worker.budget
-        if writing is not None and not small:
-            settle(*writing)
-            writing = None
-        following = targets[number] if number < len(targets) else None
-        if following is not None and small:
-            reading = pool.submit(_prepare, worker, following)
-        result = _computed(worker, target, job)
+        job = batch.attempt(target, reading.result)
+        if number < len(targets):
+            reading = pool.submit(batch.read, targets[number])
+        if job is not None:
+            job = batch.attempt(target, partial(batch.compute, job))
         if writing is not None:
-            settle(*writing)
-        writing = (target, pool.submit(worker.write, result) if isinstance(result, Job) else _failed(result))
-        if following is not None and not small:
-            reading = pool.submit(_prepare, worker, following)
+            writing.result()
+        writing = None if job is None else pool.submit(batch.write, target, job)
+        if batch.stopped is not None:
+            break
     if writing is not None:
-        settle(*writing)
-
-
-def _prepare(worker: Worker, target: Target) -> Job:
-    return worker.read(worker.inspect(target))
-
-
-def _computed(worker: Worker, target: Target, job: Job | BaseException) -> Job | BaseException:
-    if not isinstance(job, Job):
-        return job
-    try:
-        return worker.compute(job)
-    except PictureError as error:
-        if target.source.name in error.message:
-            return error
-        return PictureError(f"{target.source.name}: {error.message}", error.hint)
-
-
-def _failed(error: BaseException) -> "Future[PictureReport]":
-    future: Future[PictureReport] = Future()
-    future.set_exception(error)
-    return future
-
-
-def _outcome(target: Target, written: "Future[PictureReport]") -> PictureReport:
-    try:
-        return written.result()
-    except (PictureError, UsageError) as error:
-        output = str(target.path) if target.path is not None else "-"
-        return PictureReport(target.source.name, output, "failed", error=str(error))
+        writing.result()

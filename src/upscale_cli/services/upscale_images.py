@@ -1,18 +1,22 @@
 """`upscale run`: pictures in, larger pictures out; one bad picture neither stops the others nor hides."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Protocol
 
-from upscale_cli.errors import PictureError, ResourceError, UsageError
-from upscale_cli.imaging.files import format_for, sweep_temporaries
+from upscale_cli.errors import PictureError, ResourceError
+from upscale_cli.imaging.atomic import sweep_temporaries
+from upscale_cli.imaging.formats import format_for
 from upscale_cli.services.inputs import collect_inputs
 from upscale_cli.services.loading import Model, describe_model, find_model, load_model
-from upscale_cli.services.outputs import STDOUT, Naming, Target, plan_outputs
-from upscale_cli.services.pipeline import run_overlapped
+from upscale_cli.services.outputs import Naming, Target, plan_outputs
+from upscale_cli.services.pipeline import failure, run_overlapped
+from upscale_cli.services.provenance import made_otherwise, provenance
 from upscale_cli.services.upscale_report import PictureReport, UpscaleReport, UpscaleRequest
-from upscale_cli.services.upscale_worker import Worker
+from upscale_cli.weights.catalogue import Entry, load_catalogue
 
 
 class Watch(Protocol):
@@ -28,7 +32,7 @@ class Watch(Protocol):
         """The current picture is done to this share, in [0, 1]."""
 
     def finished(self, report: PictureReport) -> None:
-        """A picture is written, skipped or failed."""
+        """A picture is written, skipped or failed; perhaps called from another thread."""
 
     def message(self, text: str) -> None:
         """Something the user should know."""
@@ -36,70 +40,88 @@ class Watch(Protocol):
 
 def upscale_images(request: UpscaleRequest, watch: Watch) -> UpscaleReport:
     """Does what `request` asks.  Raises UsageError before the first picture where the request cannot be right,
-    WeightsError where there is no model, ResourceError where memory or disk is exhausted."""
+    WeightsError where there is no model."""
     started = time.monotonic()
     request.check()
     choice = find_model(request.model)
     sketch = describe_model(choice)
     inputs = collect_inputs(request.inputs, recursive=request.recursive)
     targets = plan_outputs(inputs, _naming(request, sketch))
-    waiting, skipped = _already_there(targets, request, watch)
-    reports = list(skipped)
-    if waiting or request.dry_run:
-        model = (
-            sketch
-            if request.dry_run
-            else load_model(choice, offline=request.offline, progress=_download(sketch, watch))
-        )
-        for note in model.notes:
-            watch.message(note)
-        worker = Worker(model, request, watch)
-        if request.dry_run:
-            reports += [_planned(worker, target, watch) for target in waiting]
-        else:
-            _sweep(waiting)
-            reports += run_overlapped(worker, waiting, watch)
+    if len(targets) < len(inputs):
+        watch.message(f"left out: {len(inputs) - len(targets)} pictures that an earlier run made of the others")
+    waiting, reports = _settled_at_once(targets, request, sketch, watch)
+    stopped: ResourceError | None = None
+    if waiting and request.dry_run:
+        reports += _planned(waiting, request, choice, sketch, watch)
+    elif waiting:
+        done, stopped = _done(waiting, request, choice, sketch, watch)
+        reports += done
     order = {target.source.name: i for i, target in enumerate(targets)}
     reports.sort(key=lambda report: order[report.input])
-    return UpscaleReport(tuple(reports), time.monotonic() - started)
+    return UpscaleReport(tuple(reports), time.monotonic() - started, stopped, len(targets) - len(reports))
 
 
 def _naming(request: UpscaleRequest, model: Model) -> Naming:
-    output_format = format_for(request.format) if request.format else None
-    return Naming(request.output, output_format, request.suffix, request.scale_label(model.scale), model.name)
+    return Naming(
+        request.output,
+        format_for(request.format) if request.format else None,
+        request.suffix,
+        request.scale_label(model.scale),
+        model.name,
+        request.overwrite,
+        frozenset(load_catalogue().entries),
+    )
 
 
-def _already_there(
-    targets: Sequence[Target], request: UpscaleRequest, watch: Watch
+def _settled_at_once(
+    targets: Sequence[Target], request: UpscaleRequest, model: Model, watch: Watch
 ) -> tuple[list[Target], list[PictureReport]]:
-    """What is to be done, and a report of each output that exists and is left alone."""
+    """What is to be done, and reports of what cannot be, and of the outputs that exist and are left alone."""
     waiting: list[Target] = []
-    skipped: list[PictureReport] = []
+    reports: list[PictureReport] = []
     for target in targets:
-        if target.path is not None and target.path.exists() and not request.overwrite:
-            report = PictureReport(target.source.name, str(target.path), "skipped")
-            skipped.append(report)
-            watch.finished(report)
+        if target.fault is not None:
+            reports.append(failure(target, target.fault))
+        elif target.path is not None and target.path.exists() and not request.overwrite:
+            other = made_otherwise(target.path, provenance(request, model))
+            notes = ("it was made with other settings",) if other else ()
+            reports.append(PictureReport(target.source.name, str(target.path), "skipped", notes=notes))
         else:
             waiting.append(target)
-    return waiting, skipped
+            continue
+        watch.finished(reports[-1])
+    return waiting, reports
 
 
-def _planned(worker: Worker, target: Target, watch: Watch) -> PictureReport:
-    try:
-        report = worker.plan(target)
-    except (PictureError, ResourceError, UsageError) as error:
-        report = PictureReport(target.source.name, str(target.path or STDOUT), "failed", error=str(error))
-    watch.finished(report)
-    return report
+def _planned(
+    targets: Sequence[Target], request: UpscaleRequest, choice: Entry | Path, sketch: Model, watch: Watch
+) -> list[PictureReport]:
+    """Reports of what would be done.  A model in the catalogue is taken at its word, a file is looked into."""
+    from upscale_cli.services.upscale_worker import Worker  # imports torch, which is not needed to skip pictures
+
+    model = sketch if isinstance(choice, Entry) else load_model(choice, offline=True)
+    worker = Worker(model, request, watch)
+    reports = []
+    for target in targets:
+        try:
+            report = worker.plan(target)
+        except (PictureError, ResourceError) as error:
+            report = failure(target, error)
+        watch.finished(report)
+        reports.append(report)
+    return reports
 
 
-def _sweep(targets: Sequence[Target]) -> None:
-    """Removes what a killed run left behind in the folders that this one writes to."""
+def _done(
+    targets: Sequence[Target], request: UpscaleRequest, choice: Entry | Path, sketch: Model, watch: Watch
+) -> tuple[list[PictureReport], ResourceError | None]:
+    from upscale_cli.services.upscale_worker import Worker
+
+    model = load_model(choice, offline=request.offline, progress=partial(watch.downloading, sketch.name))
+    for note in model.notes:
+        watch.message(note)
+    worker = Worker(model, request, watch)
     for folder in {target.path.parent for target in targets if target.path is not None}:
         with suppress(OSError):
             sweep_temporaries(folder)
-
-
-def _download(model: Model, watch: Watch) -> Callable[[int, int | None], None]:
-    return lambda done, total: watch.downloading(model.name, done, total)
+    return run_overlapped(worker, targets, watch)

@@ -1,10 +1,11 @@
 """What `upscale run` is asked for, and what it reports."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from upscale_cli.errors import UsageError
+from upscale_cli.errors import ResourceError, UpscaleError, UsageError
 
 Status = Literal["done", "skipped", "failed", "planned"]
 MAX_SCALE = 64.0
@@ -47,7 +48,7 @@ class UpscaleRequest:
                 raise UsageError(f"{name} {value} is no size", "give a number of pixels")
         if self.tile is not None and self.tile != 0 and self.tile < 16:
             raise UsageError(f"--tile {self.tile} is too small", "0 for the whole picture, 16 or more, or auto")
-        if self.suffix is not None and ("/" in self.suffix or "\\" in self.suffix or "\0" in self.suffix):
+        if self.suffix is not None and any(letter in self.suffix for letter in "/\\\0"):
             raise UsageError(f"--suffix {self.suffix!r} cannot be part of a name", "leave out slashes")
 
     def scale_label(self, network_scale: int) -> str:
@@ -72,7 +73,10 @@ class UpscaleRequest:
 
 @dataclass(frozen=True)
 class PictureReport:
-    """What became of one picture.  Sizes are (width, height); seconds are those of the network."""
+    """What became of one picture.  Sizes are (width, height); seconds are those of the network.
+
+    cause: what failed it.
+    """
 
     input: str
     output: str | None
@@ -87,27 +91,35 @@ class PictureReport:
     memory: int | None = None
     seconds: float | None = None
     notes: tuple[str, ...] = ()
-    error: str = ""
+    cause: UpscaleError | None = None
+
+    @property
+    def error(self) -> str:
+        """What failed it, in words."""
+        return str(self.cause) if self.cause is not None else ""
 
     def record(self) -> dict[str, Any]:
         """As a JSON object: everything that is known."""
-        return {key: value for key, value in asdict(self).items() if value not in (None, "", ())}
+        known = {key: value for key, value in vars(self).items() if key != "cause"} | {"error": self.error}
+        return {key: value for key, value in known.items() if value not in (None, "", ())}
 
 
 @dataclass(frozen=True)
 class UpscaleReport:
-    """All pictures in the order in which they were named."""
+    """The pictures in the order in which they were named.
+
+    seconds: of the whole run.  stopped: what ended it before its time; then `not_begun` pictures are not reported.
+    """
 
     pictures: tuple[PictureReport, ...]
     seconds: float
-    by_status: dict[str, int] = field(init=False)
+    stopped: ResourceError | None = None
+    not_begun: int = 0
 
-    def __post_init__(self) -> None:
-        counts = {
-            status: sum(p.status == status for p in self.pictures)
-            for status in ("done", "skipped", "failed", "planned")
-        }
-        object.__setattr__(self, "by_status", counts)
+    @property
+    def by_status(self) -> dict[Status, int]:
+        """How many pictures came to each end that any came to."""
+        return dict(Counter(picture.status for picture in self.pictures))
 
     @property
     def failed(self) -> tuple[PictureReport, ...]:

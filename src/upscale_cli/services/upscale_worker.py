@@ -1,19 +1,21 @@
-"""One picture's way: read, compute, write; and what it will take, told from its header alone."""
+"""A model and a request, ready for pictures: read, compute, write; and what each would take."""
 
 import sys
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from upscale_cli import __version__
-from upscale_cli.errors import PictureError, UsageError
+from upscale_cli.errors import PictureError, ResourceError
 from upscale_cli.imaging.alpha import bleed_colours, upscale_alpha
-from upscale_cli.imaging.files import Header, Picture, check_output, read_header, read_picture, write_picture
+from upscale_cli.imaging.atomic import naming_failures
+from upscale_cli.imaging.files import Picture, read_picture, write_picture
 from upscale_cli.imaging.picture import Samples
 from upscale_cli.imaging.resize import resize
 from upscale_cli.imaging.tensors import from_tensor, to_tensor
@@ -21,6 +23,7 @@ from upscale_cli.inference.device import (
     PRECISIONS,
     Placement,
     choose_device,
+    free_memory,
     memory_budget,
     prepare_device,
     reduced_precision,
@@ -28,16 +31,19 @@ from upscale_cli.inference.device import (
 from upscale_cli.inference.precision import reduced_is_faithful
 from upscale_cli.inference.tiling import Box, plan_tiles
 from upscale_cli.inference.upscaler import Plan, choose_tile, upscale
+from upscale_cli.services import picture_job
 from upscale_cli.services.loading import Model
-from upscale_cli.services.outputs import Target
-from upscale_cli.services.upscale_report import PictureReport, UpscaleRequest
+from upscale_cli.services.outputs import STDOUT, Target
+from upscale_cli.services.picture_job import Job
+from upscale_cli.services.pipeline import SHARE
+from upscale_cli.services.provenance import provenance
+from upscale_cli.services.upscale_report import PictureReport, Status, UpscaleRequest
 
 if TYPE_CHECKING:
     from upscale_cli.inference.network import Network
 
-MAX_OUTPUT_PIXELS = 2**30
-"""1.07 gigapixels, 32,768 squared."""
 _CHUNK = 1 << 22
+_GIB = 2**30
 
 
 class Advance(Protocol):
@@ -47,222 +53,204 @@ class Advance(Protocol):
         """In [0, 1]."""
 
 
-@dataclass
-class Job:
-    """A picture on its way.  network_size and size: (width, height) as the network gives it and as it is written."""
-
-    target: Target
-    header: Header
-    size: tuple[int, int]
-    network_size: tuple[int, int]
-    memory: int
-    notes: tuple[str, ...] = ()
-    picture: Picture | None = None
-    report: PictureReport | None = None
-
-
 class Worker:
-    """A model and a request, ready for pictures."""
+    """The stages of a picture (a `services.pipeline.Stages`).
+
+    budget: bytes that everything together should stay within.
+    """
 
     def __init__(self, model: Model, request: UpscaleRequest, watch: Advance) -> None:
-        self.model = model
-        self.request = request
+        """Raises UsageError for a device that is not there."""
+        self._model = model
+        self._request = request
         self._watch = watch
-        self.device = choose_device(request.device)
-        prepare_device(self.device)
+        self._device = choose_device(request.device)
+        prepare_device(self._device)
         self.budget = memory_budget(request.memory)
         self._networks: dict[torch.dtype, Network] = {}
 
     def inspect(self, target: Target) -> Job:
-        """Everything that can be refused before the work starts, from the header.  Raises PictureError."""
-        source = _bytes_or_path(target)
-        header = read_header(source)
-        scale = self.model.scale
-        size = self.request.output_size(header.width, header.height, scale)
-        network_size = scale * header.width, scale * header.height
-        name = target.source.name
-        for width, height in (size, network_size):
-            if width * height > MAX_OUTPUT_PIXELS:
-                raise PictureError(
-                    f"{name}: {header.width} x {header.height} would become {width} x {height} pixels, more than "
-                    f"{MAX_OUTPUT_PIXELS:,}",
-                    "cut or shrink it first",
-                )
-        try:
-            notes = check_output(
-                target.format, *size, bits=header.bits, has_alpha=header.has_alpha, channels=header.channels,
-                quality=self.request.quality,
-            )  # fmt: skip
-        except UsageError as error:
-            raise PictureError(f"{name}: {error.message}", error.hint) from error
-        memory = self._memory(header, size, network_size)
-        job = Job(target, header, size, network_size, memory, header.notes + notes)
-        if isinstance(source, bytes):
-            job.picture = read_picture(source)
-        return job
+        """The job, from the picture's header.  Raises PictureError for one that cannot be done."""
+        return picture_job.inspect(target, self._request, self._model.scale)
 
     def plan(self, target: Target) -> PictureReport:
-        """What would be done, without decoding or computing anything."""
+        """What would be done, without decoding or computing anything.  Raises PictureError as `inspect`."""
         job = self.inspect(target)
-        dtype = self._candidates()[-1]
-        tile = self._tile(self._network(dtype), job.header.height, job.header.width)
-        report = self._report(job, "planned", dtype, tile)
-        label = "/".join(_label(candidate) for candidate in self._candidates())
-        return replace(report, precision=label if len(self._candidates()) > 1 else report.precision)
+        formats = self._number_formats()
+        tile, notes = self._tile(self._network(formats[-1]), job)
+        report = self._report(job, "planned", formats[-1], tile)
+        precision = "/".join(map(_label, formats))
+        return replace(report, precision=precision, notes=job.notes + notes + self._over_budget(job))
 
     def read(self, job: Job) -> Job:
-        """Decodes the picture."""
-        source = job.target.source.path
-        if job.picture is None and source is not None:
-            job.picture = read_picture(source)
+        """Decodes the picture.  Raises PictureError for a damaged one, or for want of memory."""
+        free = free_memory()
+        if job.memory > free:
+            width, height = job.size
+            raise PictureError(
+                f"{job.target.source.name}: {width} x {height} pixels need about {job.memory / _GIB:.1f} GiB of memory, "
+                f"{free / _GIB:.1f} GiB are free",
+                "close other programs, or choose a smaller scale",
+            )
+        job.picture = read_picture(job.source)
         return job
 
     def compute(self, job: Job) -> Job:
-        """Runs the network; `job.picture` becomes the enlarged picture."""
+        """Runs the network; `job.picture` becomes the enlarged picture.  Raises PictureError, ResourceError."""
         picture = job.picture
         assert picture is not None
         started = time.monotonic()
-        pixels = picture.pixels
-        if picture.alpha is not None:
-            pixels = bleed_colours(pixels, picture.alpha)
-        enlarged, dtype, tile, remarks = self._enlarge(pixels, picture, job)
-        width, height = job.size
-        if job.size != job.network_size:
-            enlarged = resize(enlarged, width, height)
-        if enlarged.dtype != picture.pixels.dtype:
-            enlarged = _to_8_bit(enlarged)
-        alpha = None if picture.alpha is None else upscale_alpha(picture.alpha, width, height)
-        report = self._report(job, "done", dtype, tile)
-        notes = tuple(dict.fromkeys((*job.notes, *picture.notes, *remarks)))
+        with _naming_shortage(job.target.source.name):
+            enlarged, report = self._enlarged(picture, job)
+            pixels = _fitted(enlarged, job.size, picture)
+            alpha = None if picture.alpha is None else upscale_alpha(picture.alpha, *job.size)
+        notes = tuple(dict.fromkeys((*job.notes, *picture.notes, *report.notes, *self._over_budget(job))))
         job.report = replace(report, seconds=round(time.monotonic() - started, 3), notes=notes)
-        job.picture = replace(picture, pixels=enlarged, alpha=alpha)
+        job.picture = replace(picture, pixels=pixels, alpha=alpha)
         return job
 
     def write(self, job: Job) -> PictureReport:
-        """Writes the picture, whole or not at all."""
+        """Writes the picture, whole or not at all.  Raises PictureError, ResourceError."""
         assert job.picture is not None
         assert job.report is not None
         path = job.target.path
         if path is not None:
             _make_folder(path.parent)
-        notes = write_picture(
-            job.picture,
-            path if path is not None else sys.stdout.buffer,
-            job.target.format,
-            quality=self.request.quality,
-            provenance=self._provenance(job.report) if self.request.metadata else None,
-            keep_metadata=self.request.metadata,
-        )
-        if path is None:
-            sys.stdout.buffer.flush()
+        with _standard_output() if path is None else nullcontext(path) as destination:
+            notes = write_picture(
+                job.picture,
+                destination,
+                job.target.format,
+                quality=self._request.quality,
+                provenance=provenance(self._request, self._model, job.report.precision),
+                keep_metadata=self._request.metadata,
+            )
         return replace(job.report, notes=tuple(dict.fromkeys((*job.report.notes, *notes))))
 
-    def _enlarge(self, pixels: Samples, picture: Picture, job: Job) -> tuple[Samples, torch.dtype, int, list[str]]:
-        x = to_tensor(pixels).to(self.device)
-        dtype = self._precision(x)
+    def _enlarged(self, picture: Picture, job: Job) -> tuple[Samples, PictureReport]:
+        """The network's pixels, and a report of how they were made."""
+        pixels = picture.pixels if picture.alpha is None else bleed_colours(picture.pixels, picture.alpha)
+        x = to_tensor(pixels).to(self._device)
+        dtype = self._number_format(x)
         network = self._network(dtype)
-        height, width = pixels.shape[:2]
-        tile = self._tile(network, height, width)
+        tile, notes = self._tile(network, job)
         # A picture that is resampled afterwards keeps 16 bits until then, so that it is rounded once.
         levels = picture.pixels.dtype if job.size == job.network_size else np.dtype(np.uint16)
-        out = np.empty((job.network_size[1], job.network_size[0], pixels.shape[2]), levels)
+        enlarged = np.empty((job.network_size[1], job.network_size[0], pixels.shape[2]), levels)
 
         def sink(box: Box, part: Tensor) -> None:
-            out[box.top : box.bottom, box.left : box.right] = from_tensor(part, levels, picture.channels)
+            enlarged[box.top : box.bottom, box.left : box.right] = from_tensor(part, levels, picture.channels)
 
-        working = max(self.budget - job.memory, self.budget // 4)
-        plan = Plan(tile, working, self.request.self_ensemble)
+        plan = Plan(tile, self._working_memory(job), self._request.self_ensemble)
         remarks = upscale(network, x, sink, plan, self._watch.advanced)
-        return out, dtype, tile, remarks
+        return enlarged, replace(self._report(job, "done", dtype, tile), notes=(*notes, *remarks))
 
-    def _candidates(self) -> list[torch.dtype]:
-        """Number formats to choose from, the exact one first."""
-        if self.request.precision != "auto":
-            return [PRECISIONS[self.request.precision]]
-        reduced = reduced_precision(self.device)
+    def _number_formats(self) -> list[torch.dtype]:
+        """Those to choose from, the exact one first."""
+        if self._request.precision != "auto":
+            return [PRECISIONS[self._request.precision]]
+        reduced = reduced_precision(self._device)
         return [torch.float32] if reduced is None else [torch.float32, reduced]
 
-    def _precision(self, x: Tensor) -> torch.dtype:
-        candidates = self._candidates()
-        if len(candidates) == 1:
-            return candidates[0]
-        exact, reduced = (self._network(dtype) for dtype in candidates)
-        return candidates[1] if reduced_is_faithful(exact, reduced, x) else candidates[0]
+    def _number_format(self, x: Tensor) -> torch.dtype:
+        formats = self._number_formats()
+        if len(formats) == 1:
+            return formats[0]
+        exact, reduced = map(self._network, formats)
+        return formats[1] if reduced_is_faithful(exact, reduced, x) else formats[0]
 
     def _network(self, dtype: torch.dtype) -> "Network":
         if dtype not in self._networks:
-            placement = Placement(self.device, dtype)
-            self._networks[dtype] = self.model.network(placement, projection=self.request.projection)
+            placement = Placement(self._device, dtype)
+            self._networks[dtype] = self._model.network(placement, projection=self._request.projection)
         return self._networks[dtype]
 
-    def _tile(self, network: "Network", height: int, width: int) -> int:
-        if self.request.tile is not None:
-            return self.request.tile
-        return choose_tile(network, self.device, height, width, self.budget)
+    def _tile(self, network: "Network", job: Job) -> tuple[int, tuple[str, ...]]:
+        """The tile as asked for, or chosen; smaller than asked for, with a note, where memory would not do."""
+        height, width = job.header.height, job.header.width
+        wanted, chosen = self._request.tile, choose_tile(network, self._device, height, width, self.budget)
+        if wanted is None:
+            return chosen, ()
+        needed = _tile_bytes(network, wanted, job)
+        room = self.budget if self._request.memory is not None else max(self.budget, free_memory() - job.memory)
+        if self._device.type != "cpu" or needed <= room or 0 < wanted <= chosen:
+            return wanted, ()
+        name = f"tiles of {wanted} pixels" if wanted else "the whole picture at once"
+        return chosen, (f"{name} would need {needed / _GIB:.1f} GiB: done in tiles of {chosen} pixels",)
 
-    def _memory(self, header: Header, size: tuple[int, int], network_size: tuple[int, int]) -> int:
-        """Bytes that the picture holds at its fullest: input as samples and floats, output, and its encoder's copy."""
-        colours = (1 if header.channels == "grey" else 3) + header.has_alpha
-        sample = header.bits // 8
-        given = header.width * header.height * (colours * sample + 12)
-        resized = size != network_size
-        network = network_size[0] * network_size[1] * colours * (2 if resized else sample)
-        written = size[0] * size[1] * colours * sample
-        return given + network + (written if resized else 0) + size[0] * size[1] * 4
+    def _working_memory(self, job: Job) -> int:
+        """Bytes for the network: what pictures on their way leave of the budget (see `pipeline.SHARE`)."""
+        return max(self.budget - max(job.memory, int(SHARE * self.budget)), self.budget // 4)
 
-    def _report(self, job: Job, status: str, dtype: torch.dtype, tile: int) -> PictureReport:
-        header, target = job.header, job.target
-        halo = self._network(dtype).halo
-        working = self._network(dtype).tile_bytes(
-            *(min(side, (tile or side) + 2 * halo) for side in (header.height, header.width))
-        )
+    def _over_budget(self, job: Job) -> tuple[str, ...]:
+        if self._request.memory is None or job.memory <= self.budget:
+            return ()
+        return (f"takes about {job.memory / _GIB:.1f} GiB, more than --memory allows",)
+
+    def _report(self, job: Job, status: Status, dtype: torch.dtype, tile: int) -> PictureReport:
+        header, target, network = job.header, job.target, self._network(dtype)
         return PictureReport(
             target.source.name,
-            str(target.path) if target.path is not None else "-",
-            status,  # type: ignore[arg-type]
+            str(target.path) if target.path is not None else STDOUT,
+            status,
             (header.width, header.height),
             job.size,
-            self.model.name,
-            self.model.sha256,
+            self._model.name,
+            self._model.sha256,
             _label(dtype),
             tile,
-            len(plan_tiles(header.height, header.width, tile, halo)),
-            job.memory + working,
-            notes=job.notes,
+            len(plan_tiles(header.height, header.width, tile, network.halo)),
+            job.memory + _tile_bytes(network, tile, job),
         )
-
-    def _provenance(self, report: PictureReport) -> dict[str, str]:
-        size = "x".join(map(str, report.output_size or ()))
-        return {
-            "Software": f"upscale-cli {__version__}",
-            "Model": report.model,
-            "Model-SHA256": report.sha256,
-            "Scale": f"{self.request.scale_label(self.model.scale)} ({size})",
-            "Self-Ensemble": "yes" if self.request.self_ensemble else "no",
-            "Precision": report.precision,
-            "Projection": "official" if self.request.projection else "off",
-        }
 
 
 def _label(dtype: torch.dtype) -> str:
     return next(name for name, value in PRECISIONS.items() if value is dtype)
 
 
-def _bytes_or_path(target: Target) -> bytes | Path:
-    return target.source.path if target.source.path is not None else sys.stdin.buffer.read()
+def _tile_bytes(network: "Network", tile: int, job: Job) -> int:
+    sides = (job.header.height, job.header.width)
+    return network.tile_bytes(*(min(side, (tile or side) + 2 * network.halo) for side in sides))
 
 
 def _make_folder(folder: Path) -> None:
-    try:
+    with naming_failures(folder, 0):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _standard_output() -> Iterator[BinaryIO]:
+    """Where a picture is written to a pipe; who reads it may go (BrokenPipeError)."""
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise PictureError(f"{folder}: cannot be made: {error.strerror}", "choose another -o") from error
+        raise ResourceError(f"standard output: {error.strerror}", "name a file with -o") from error
+
+
+@contextmanager
+def _naming_shortage(name: str) -> Iterator[None]:
+    """Memory that runs out beside the tiles, which the upscaler makes smaller by itself."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+            raise
+        raise ResourceError(f"{name}: out of memory", "close other programs, or choose a smaller scale") from error
+
+
+def _fitted(enlarged: Samples, size: tuple[int, int], picture: Picture) -> Samples:
+    """The network's samples in the size and depth of the output."""
+    resized = enlarged if enlarged.shape[1::-1] == size else resize(enlarged, *size)
+    return resized if resized.dtype == picture.pixels.dtype else _to_8_bit(resized)
 
 
 def _to_8_bit(samples: Samples) -> Samples:
-    """16 bit -> 8 bit, to the nearest level, in place of a whole float picture a few rows at a time."""
+    """16 bit -> 8 bit, to the nearest level, a few rows at a time: nothing of the picture's size beside the two."""
     out = np.empty(samples.shape, np.uint8)
-    rows = max(1, _CHUNK // max(1, samples.shape[1] * samples.shape[2]))
+    rows = max(1, _CHUNK // (samples.shape[1] * samples.shape[2]))
     for top in range(0, samples.shape[0], rows):
         part = samples[top : top + rows].astype(np.uint32)
         out[top : top + rows] = (part + 128) // 257

@@ -1,0 +1,87 @@
+"""One picture's job: what its header alone tells of the work, and all that can be refused before it starts."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from upscale_cli.errors import PictureError, UsageError
+from upscale_cli.imaging.files import Header, Picture, check_output, read_header
+from upscale_cli.services.outputs import Target
+from upscale_cli.services.upscale_report import PictureReport, UpscaleRequest
+
+MAX_OUTPUT_PIXELS = 2**30
+"""1.07 gigapixels, 32,768 squared."""
+# Written band by band; the encoders of the other formats want the whole picture once more, 4 bytes a pixel.
+_BANDED = ("PNG", "TIFF", "PPM")
+_FLOATS, _ALPHA_WORK, _ENCODER = 12, 20, 4
+"""Bytes a pixel: the float32 input, nearest visible colours (distances, labels, a copy), an encoder's copy."""
+
+
+@dataclass
+class Job:
+    """A picture on its way.
+
+    source: the file, or what standard input gave.  network_size and size: (width, height) as the network gives it and
+    as it is written.  memory: bytes it takes at its fullest, the network's own apart.
+    """
+
+    target: Target
+    source: Path | bytes
+    header: Header
+    size: tuple[int, int]
+    network_size: tuple[int, int]
+    memory: int
+    notes: tuple[str, ...] = ()
+    picture: Picture | None = None
+    report: PictureReport | None = None
+
+
+def inspect(target: Target, request: UpscaleRequest, network_scale: int) -> Job:
+    """The job, from the picture's header.  Raises PictureError for one that cannot be read, made or written."""
+    source = target.source.path if target.source.path is not None else sys.stdin.buffer.read()
+    header = read_header(source)
+    size = request.output_size(header.width, header.height, network_scale)
+    network_size = network_scale * header.width, network_scale * header.height
+    for width, height in (size, network_size):
+        if width * height > MAX_OUTPUT_PIXELS:
+            raise PictureError(
+                f"{target.source.name}: {header.width} x {header.height} would become {width} x {height} pixels, over "
+                f"the limit of {MAX_OUTPUT_PIXELS / 1e6:,.0f} megapixels",
+                "cut or shrink it first",
+            )
+    notes = _losses(target, header, size, request)
+    if target.path is not None:
+        _check_rights(target.path)
+    memory = memory_of(header, size, network_size, target.format)
+    return Job(target, source, header, size, network_size, memory, header.notes + notes)
+
+
+def memory_of(header: Header, size: tuple[int, int], network_size: tuple[int, int], output_format: str) -> int:
+    """Bytes that a picture holds at its fullest: its samples and their floats, the enlarged samples (16 bits where they
+    are resampled afterwards, and then the result beside them), and the encoder's copy."""
+    colours = (1 if header.channels == "grey" else 3) + header.has_alpha
+    sample = header.bits // 8
+    resized = size != network_size
+    given = header.width * header.height * (colours * sample + _FLOATS + _ALPHA_WORK * header.has_alpha)
+    enlarged = network_size[0] * network_size[1] * colours * (2 if resized else sample)
+    pixels = size[0] * size[1]
+    return (
+        given + enlarged + (pixels * colours * 2 if resized else 0) + pixels * _ENCODER * (output_format not in _BANDED)
+    )
+
+
+def _losses(target: Target, header: Header, size: tuple[int, int], request: UpscaleRequest) -> tuple[str, ...]:
+    try:
+        return check_output(
+            target.format, *size, bits=header.bits, has_alpha=header.has_alpha, channels=header.channels,
+            quality=request.quality,
+        )  # fmt: skip
+    except UsageError as error:
+        raise PictureError(f"{target.source.name}: {error.message}", error.hint) from error
+
+
+def _check_rights(path: Path) -> None:
+    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PictureError(f"{path}: cannot be written: no right to write in {folder}", "choose another -o")
