@@ -1,6 +1,7 @@
 """A model's name or file -> a network that can run."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,7 +55,7 @@ def find_model(name: str | None) -> Entry | Path:
     if name in catalogue.entries:
         return catalogue.entries[name]
     path = Path(name)
-    if path.is_file():
+    if os.path.isfile(path):  # noqa: PTH113 - which would raise for a name too long
         return path
     if path.suffix in FILE_SUFFIXES or path.name != name:
         raise UsageError(f"--model {name}: there is no such file", "check the path, or see 'upscale models list'")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from upscale_cli.errors import PictureError, UsageError
 from upscale_cli.imaging.formats import FORMATS, SUFFIXES, format_for
-from upscale_cli.services.inputs import PICTURE_SUFFIXES, Input, entry_of
+from upscale_cli.services.inputs import PICTURE_SUFFIXES, Input, entry_of, is_folder
 from upscale_cli.services.provenance import is_own_work
 
 STDOUT = "-"
@@ -135,7 +135,7 @@ def _agreed_format(path: Path, naming: Naming) -> str:
 
 
 def _may_be_file(output: str) -> bool:
-    return not (output.endswith(("/", os.sep)) or Path(output).is_dir() or "{" in output)
+    return not (output.endswith(("/", os.sep)) or is_folder(output) or "{" in output)
 
 
 def _names_one_file(output: str) -> bool:
@@ -170,7 +170,7 @@ def _is_output(source: Input, made: set[str], naming: Naming) -> bool:
 def _lies_in(path: Path, below: Path, output: str) -> bool:
     """Whether a picture lies in the output folder, and that below the folder the picture was found in."""
     folder = Path(output.partition("{")[0].rpartition("/")[0] if "{" in output else output)
-    if folder == Path() or not folder.is_dir():
+    if folder == Path() or not is_folder(folder):
         return False
     entry, real = entry_of(path), Path(os.path.realpath(folder))
     root = entry.parents[len(below.parts)]
@@ -197,11 +197,11 @@ def _check_collisions(targets: Sequence[Target]) -> None:
 
 
 def _check_place(path: Path) -> None:
-    if path.is_symlink() or path.is_dir():
-        kind = "a link" if path.is_symlink() else "a folder"
+    if is_folder(path) or os.path.islink(path):  # noqa: PTH114 - see is_folder
+        kind = "a folder" if is_folder(path) else "a link"
         raise UsageError(f"{path} is {kind}, not a file to write", "choose another -o")
     folder = next((parent for parent in path.parents if os.path.lexists(parent)), Path())
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UsageError(f"{folder} is not a folder, so {path} cannot be made", "choose another -o")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from upscale_cli.errors import PictureError, UsageError
 from upscale_cli.imaging.files import Header, Picture, check_output, read_header
+from upscale_cli.services.inputs import is_folder
 from upscale_cli.services.outputs import Target
 from upscale_cli.services.upscale_report import PictureReport, UpscaleRequest
 
@@ -66,9 +67,8 @@ def memory_of(header: Header, size: tuple[int, int], network_size: tuple[int, in
     given = header.width * header.height * (colours * sample + _FLOATS + _ALPHA_WORK * header.has_alpha)
     enlarged = network_size[0] * network_size[1] * colours * (2 if resized else sample)
     pixels = size[0] * size[1]
-    return (
-        given + enlarged + (pixels * colours * 2 if resized else 0) + pixels * _ENCODER * (output_format not in _BANDED)
-    )
+    result = pixels * colours * 2 if resized else 0
+    return given + enlarged + result + (0 if output_format in _BANDED else pixels * _ENCODER)
 
 
 def _losses(target: Target, header: Header, size: tuple[int, int], request: UpscaleRequest) -> tuple[str, ...]:
@@ -82,6 +82,6 @@ def _losses(target: Target, header: Header, size: tuple[int, int], request: Upsc
 
 
 def _check_rights(path: Path) -> None:
-    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+    folder = next(parent for parent in path.absolute().parents if is_folder(parent))
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PictureError(f"{path}: cannot be written: no right to write in {folder}", "choose another -o")

@@ -16,7 +16,7 @@ def provenance(request: UpscaleRequest, model: Model, precision: str = "") -> di
     """What is written into an output."""
     return {
         "Software": f"{SOFTWARE} {__version__}",
-        "Model": model.name,
+        "Model": model.name.encode("utf-8", "replace").decode(),
         "Model-SHA256": model.sha256,
         "Scale": request.scale_label(model.scale),
         "Self-Ensemble": "yes" if request.self_ensemble else "no",
@@ -45,7 +45,7 @@ def read_provenance(path: Path) -> dict[str, str]:
 
     try:
         with Image.open(path, formats=FORMATS) as image:
-            texts = {key: value for key, value in image.info.items() if isinstance(value, str)}
+            texts = {key: value for key, value in image.info.items() if isinstance(key, str) and isinstance(value, str)}
             if image.format == "PNG":
                 return texts
             exif = image.getexif()

@@ -1,5 +1,6 @@
 """`upscale run`: pictures in, larger pictures out; one bad picture neither stops the others nor hides."""
 
+import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -82,7 +83,7 @@ def _settled_at_once(
     for target in targets:
         if target.fault is not None:
             reports.append(failure(target, target.fault))
-        elif target.path is not None and target.path.exists() and not request.overwrite:
+        elif target.path is not None and os.path.lexists(target.path) and not request.overwrite:
             other = made_otherwise(target.path, provenance(request, model))
             notes = ("it was made with other settings",) if other else ()
             reports.append(PictureReport(target.source.name, str(target.path), "skipped", notes=notes))

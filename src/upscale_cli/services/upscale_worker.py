@@ -86,10 +86,9 @@ class Worker:
         """Decodes the picture.  Raises PictureError for a damaged one, or for want of memory."""
         free = free_memory()
         if job.memory > free:
-            width, height = job.size
+            name, (width, height) = job.target.source.name, job.size
             raise PictureError(
-                f"{job.target.source.name}: {width} x {height} pixels need about {job.memory / _GIB:.1f} GiB of memory, "
-                f"{free / _GIB:.1f} GiB are free",
+                f"{name}: {width} x {height} pixels need about {job.memory / _GIB:.1f} GiB, {free / _GIB:.1f} are free",
                 "close other programs, or choose a smaller scale",
             )
         job.picture = read_picture(job.source)
