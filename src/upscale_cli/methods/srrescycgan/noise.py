@@ -36,9 +36,10 @@ def estimate_noise(y: Tensor, kind: Literal["upsampled", "robust"]) -> Tensor:
 def upsampled_noise(y: Tensor, rows: int = 64) -> Tensor:
     """The official estimate: on the bilinearly x4 upsampled picture, all details; (B, 3, h, w) in [0, 255] -> (B,).
 
-    The upsampled picture never exists whole: `rows` input rows are upsampled and filtered at a time.
+    The upsampled picture never exists whole: `rows` input rows are upsampled and filtered at a time. Values are divided
+    by 255 in between, as in the official code: float32's rounding is then the same, and is a thousandth of this sigma.
     """
-    return torch.stack([_upsampled_noise_of(picture, rows) for picture in y])
+    return torch.stack([_upsampled_noise_of(picture, rows) for picture in y]) * 255
 
 
 def robust_noise(y: Tensor) -> Tensor:
@@ -55,7 +56,8 @@ def diagonal_details(x: Tensor) -> Tensor:
 
 
 def _upsampled_noise_of(picture: Tensor, rows: int) -> Tensor:
-    return torch.stack([_lower_median(_details_in_strips(colour[None, None], rows)) for colour in picture]).mean()
+    # Colours are a batch: one small picture alone would be convolved by another algorithm, which rounds otherwise.
+    return torch.stack([_lower_median(details) for details in _details_in_strips(picture[:, None], rows)]).mean()
 
 
 def _lower_median(details: Tensor) -> Tensor:
@@ -67,24 +69,24 @@ def _lower_median(details: Tensor) -> Tensor:
     return torch.tensor(flat[middle] / GAUSSIAN, dtype=torch.float32, device=details.device)
 
 
-def _details_in_strips(colour: Tensor, rows: int) -> Tensor:
-    """|d| of one colour (1, 1, h, w) upsampled x4, computed `rows` input rows at a time."""
-    h, w = colour.shape[2:]
-    out = torch.empty(2 * h + 1, 2 * w + 1, device=colour.device)
+def _details_in_strips(colours: Tensor, rows: int) -> Tensor:
+    """|d| of (3, 1, h, w) upsampled x4 and over 255, computed `rows` input rows at a time: (3, 2h + 1, 2w + 1)."""
+    h, w = colours.shape[2:]
+    out = torch.empty(len(colours), 2 * h + 1, 2 * w + 1, device=colours.device)
     for first in range(0, 2 * h + 1, 2 * rows):
         last = min(first + 2 * rows, 2 * h + 1)
-        lines = _upsampled_lines(colour, 2 * first - 7, 2 * last + 5)  # what the strip's first and last taps reach
+        lines = _upsampled_lines(colours, 2 * first - 7, 2 * last + 5) / 255  # all that the strip's taps reach
         strip = F.conv2d(lines, _taps(lines)[..., None], stride=(2, 1))
-        out[first:last] = _filter(strip.transpose(2, 3)).transpose(2, 3)[0, 0].abs()
+        out[:, first:last] = _filter(strip.transpose(2, 3)).transpose(2, 3)[:, 0].abs()
     return out
 
 
-def _upsampled_lines(colour: Tensor, first: int, last: int) -> Tensor:
+def _upsampled_lines(colours: Tensor, first: int, last: int) -> Tensor:
     """Lines [first, last) of the x4 picture, reflected beyond its border."""
-    h = colour.shape[2]
-    lines = _reflected(4 * h, torch.arange(first, last, device=colour.device))
+    h = colours.shape[2]
+    lines = _reflected(4 * h, torch.arange(first, last, device=colours.device))
     top, bottom = max(int(lines.min()) // 4 - 1, 0), min(int(lines.max()) // 4 + 2, h)
-    part = F.interpolate(colour[:, :, top:bottom], scale_factor=4, mode="bilinear", align_corners=False)
+    part = F.interpolate(colours[:, :, top:bottom], scale_factor=4, mode="bilinear", align_corners=False)
     return part[:, :, lines - 4 * top]
 
 
