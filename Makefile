@@ -43,7 +43,10 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# Each set of extras is installed in place: changed source needs no new installation.
+# Each set of extras is installed in place: changed source needs no new installation. The larger hold the smaller.
+demo_holds := demo
+test_holds := demo test
+dev_holds := demo test dev
 $(VENV)/.demo $(VENV)/.test $(VENV)/.dev: $(VENV)/.%: $(VENV)/.made pyproject.toml constraints.txt
 	$(INSTALL) -e '.[$*]'
-	@touch $@
+	@touch $(addprefix $(VENV)/.,$($*_holds))
