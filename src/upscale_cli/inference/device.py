@@ -52,12 +52,12 @@ def reduced_precision(device: torch.device) -> torch.dtype | None:
     return torch.bfloat16 if device.type in ("cuda", "xpu") else torch.float16
 
 
-def prepare_device(device: torch.device) -> None:
-    """Settings of the whole process: true float32 everywhere, and freed activations kept for the next tile."""
+def prepare_device(device: torch.device, *, training: bool = False) -> None:
+    """Settings of the whole process: true float32 everywhere, and freed activations kept for the next tile or step."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     if device.type == "cpu":
-        _keep_freed_memory()
+        _keep_freed_memory(training)
 
 
 def memory_budget(wanted: int | None) -> int:
@@ -91,17 +91,19 @@ def _cpu_has_bf16() -> bool:
     )
 
 
-def _keep_freed_memory() -> None:
+def _keep_freed_memory(training: bool) -> None:
     """glibc hands every freed activation back to the system, and each layer faults its pages in anew.
 
     That took a third of the time. Blocks up to 32 MiB (the largest that glibc allows here) then come from the heap,
-    and the heap is not trimmed.
+    and the heap is not trimmed. Activations of a training batch are larger: there every block comes from the heap.
     """
     if not sys.platform.startswith("linux") or "MALLOC_TRIM_THRESHOLD_" in os.environ:
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3
+        m_trim_threshold, m_top_pad, m_mmap_threshold, m_mmap_max = -1, -2, -3, -4
         mallopt(m_mmap_threshold, 32 * 1024**2)
-        mallopt(m_trim_threshold, 512 * 1024**2)
+        mallopt(m_trim_threshold, 2**31 - 1 if training else 512 * 1024**2)
+        if training:
+            mallopt(m_mmap_max, 0)
         mallopt(m_top_pad, 64 * 1024**2)

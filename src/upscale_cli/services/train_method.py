@@ -70,7 +70,7 @@ def train_from_recipe(
     folder = output or Path("runs") / settings.name
     place = _training_device(device)
     _check_folder(folder, settings, resume, watch.message)
-    prepare_device(place)
+    prepare_device(place, training=True)
     trainable = load_trainer(settings.method).prepare(settings)
     plan = _plan(settings, folder, place, sum(p.numel() for p in trainable.network.parameters()))
     if dry_run:
