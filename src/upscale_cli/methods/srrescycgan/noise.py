@@ -39,7 +39,8 @@ def upsampled_noise(y: Tensor, rows: int = 64) -> Tensor:
     The upsampled picture never exists whole: `rows` input rows are upsampled and filtered at a time. Values are divided
     by 255 in between, as in the official code: float32's rounding is then the same, and is a thousandth of this sigma.
     """
-    return torch.stack([_upsampled_noise_of(picture, rows) for picture in y]) * 255
+    # Colours are a batch: one small picture alone would be convolved by another algorithm, which rounds otherwise.
+    return torch.stack([noise_level(_details_in_strips(picture[:, None], rows)) for picture in y]) * 255
 
 
 def robust_noise(y: Tensor) -> Tensor:
@@ -55,29 +56,27 @@ def diagonal_details(x: Tensor) -> Tensor:
     return _filter(_filter(x).transpose(2, 3)).transpose(2, 3)
 
 
-def _upsampled_noise_of(picture: Tensor, rows: int) -> Tensor:
-    # Colours are a batch: one small picture alone would be convolved by another algorithm, which rounds otherwise.
-    return torch.stack([_lower_median(details) for details in _details_in_strips(picture[:, None], rows)]).mean()
+def noise_level(details: Tensor) -> Tensor:
+    """sigma = median(|d|) / 0.6745, the mean over colours; (3, h, w), which is overwritten -> scalar.
 
-
-def _lower_median(details: Tensor) -> Tensor:
-    # The lower of two middle values, as the official code takes it. numpy partitions in place; torch.median would copy
-    # the values and their indices.
-    flat = details.cpu().numpy().reshape(-1)
-    middle = (flat.size - 1) // 2
-    flat.partition(middle)
-    return torch.tensor(flat[middle] / GAUSSIAN, dtype=torch.float32, device=details.device)
+    Of two middle values the lower counts, as in the official code.
+    """
+    # numpy partitions in place; torch.median would copy the values, and their indices in 64 bits
+    values = details.abs_().flatten(1).cpu().numpy()
+    middle = (values.shape[1] - 1) // 2
+    values.partition(middle, axis=1)
+    return torch.from_numpy(values[:, middle]).div(GAUSSIAN).mean().to(details.device)
 
 
 def _details_in_strips(colours: Tensor, rows: int) -> Tensor:
-    """|d| of (3, 1, h, w) upsampled x4 and over 255, computed `rows` input rows at a time: (3, 2h + 1, 2w + 1)."""
+    """d of (3, 1, h, w) upsampled x4 and over 255, computed `rows` input rows at a time: (3, 2h + 1, 2w + 1)."""
     h, w = colours.shape[2:]
     out = torch.empty(len(colours), 2 * h + 1, 2 * w + 1, device=colours.device)
     for first in range(0, 2 * h + 1, 2 * rows):
         last = min(first + 2 * rows, 2 * h + 1)
         lines = _upsampled_lines(colours, 2 * first - 7, 2 * last + 5) / 255  # all that the strip's taps reach
         strip = F.conv2d(lines, _taps(lines)[..., None], stride=(2, 1))
-        out[:, first:last] = _filter(strip.transpose(2, 3)).transpose(2, 3)[:, 0].abs()
+        out[:, first:last] = _filter(strip.transpose(2, 3)).transpose(2, 3)[:, 0]
     return out
 
 
