@@ -1,6 +1,5 @@
 """The app and `main()`: the only place where errors become text and exit codes. Imports nothing heavy."""
 
-import errno
 import os
 import signal
 import sys
@@ -9,7 +8,6 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Annotated, NoReturn
 
-import click
 import typer
 
 from upscale_cli import __version__
@@ -48,14 +46,18 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The `upscale` command (None: with the process's arguments): runs it and exits with the documented code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # One that was ignored from the start (nohup, a shell's background) stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _leave_at_once)
     code = _run(arguments)
     try:
         sys.stdout.flush()
     except OSError as error:
         # What could not be written stays in the buffer, and would be tried again at the interpreter's end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = code or _complain_of_stdout(error)
+        _print(f"error: standard output: {error.strerror}")
+        code = code or ExitCode.RESOURCES
     sys.exit(code)
 
 
@@ -65,20 +67,12 @@ def _run(arguments: Sequence[str] | None) -> int:
     except UpscaleError as error:
         _print(f"error: {error}")
         return error.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+    except typer.TyperException as error:
+        _show_usage_error(error)
         return ExitCode.USAGE
-    except click.ClickException as error:
-        usage = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "upscale"
-        _print(f"error: {error.format_message()} (see '{usage} --help')")
-        return ExitCode.USAGE
-    except (KeyboardInterrupt, click.Abort):
-        _leave_at_once()
     except MemoryError:
         _print("error: out of memory (close other programs, or lower --memory)")
         return ExitCode.RESOURCES
-    except BrokenPipeError as error:
-        return _complain_of_stdout(error)
     except Exception:  # noqa: BLE001 - the last resort
         traceback.print_exc()
         _print(f"error: this is a bug in upscale-cli {__version__}; please report it with the lines above")
@@ -86,27 +80,24 @@ def _run(arguments: Sequence[str] | None) -> int:
     return result if isinstance(result, int) else ExitCode.DONE
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _show_usage_error(error: typer.TyperException) -> None:
+    message = error.format_message()
+    if message:  # empty where the help was shown instead
+        context = getattr(error, "ctx", None)
+        _print(f"error: {message} (see '{context.command_path if context else 'upscale'} --help')")
 
 
-def _leave_at_once() -> NoReturn:
-    """Ends the process without waiting for a picture being encoded; its unfinished file is removed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def _leave_at_once(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """Ends the process where it stands: an exception could be swallowed, or wait for a picture being encoded.
+
+    Unfinished files are removed. Written without Python's streams, which may be in the middle of a line.
+    """
     if "upscale_cli.imaging.atomic" in sys.modules:
         sys.modules["upscale_cli.imaging.atomic"].abandon_writes()
-    _print("interrupted; what is finished stays, the same command goes on from there")
-    sys.stderr.flush()
+    if sys.stderr.isatty():
+        os.write(2, b"\r\x1b[J\x1b[?25h")  # progress bars hide the cursor
+    os.write(2, b"interrupted; what is finished stays, the same command goes on from there\n")
     os._exit(ExitCode.INTERRUPTED)
-
-
-def _complain_of_stdout(error: OSError) -> int:
-    if error.errno == errno.EPIPE:
-        # Whoever read our output has gone, as `head` does; there is nobody to tell.
-        return ExitCode.INPUTS_FAILED
-    _print(f"error: standard output: {error.strerror}")
-    return ExitCode.RESOURCES
 
 
 def _print(text: str) -> None:

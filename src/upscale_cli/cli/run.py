@@ -23,7 +23,7 @@ def _complete_models(incomplete: str) -> list[str]:
 
 
 def run_command(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Pictures, folders, globs, or - for stdin.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Pictures, folders, globs, or - for stdin.")],
     output: Annotated[
         str | None,
         typer.Option(
@@ -80,7 +80,7 @@ def run_command(
         str | None, typer.Option("-f", "--format", help="png, jpg, webp, tif, bmp, ppm or avif. Default: png.")
     ] = None,
     quality: Annotated[
-        int | None, typer.Option("--quality", min=1, max=100, help="For JPEG, WebP and AVIF; WebP's 100 is lossless.")
+        int | None, typer.Option("--quality", help="For JPEG, WebP and AVIF; WebP's 100 is lossless.")
     ] = None,
     suffix: Annotated[str | None, typer.Option("--suffix", help="Behind the name, instead of _x4_MODEL.")] = None,
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Folders with all that is below.")] = False,

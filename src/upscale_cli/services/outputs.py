@@ -144,13 +144,13 @@ def _names_one_file(output: str) -> bool:
 
 def _without_former_outputs(inputs: Sequence[Input], naming: Naming) -> list[Input]:
     """Leaves out what an earlier run, perhaps with another scale or model, made of another input."""
-    stems = {(source.path.parent, source.stem) for source in inputs if source.path}
+    stems = {source.stem for source in inputs}
     models = "|".join(map(re.escape, sorted(naming.models | {naming.model})))
     own_name = re.compile(rf"(.+)_x[0-9.]+[wh]?_(?:{models})", re.DOTALL)
 
     def is_former(source: Input) -> bool:
         name = own_name.fullmatch(source.stem)
-        return bool(name and source.path and (source.path.parent, name[1]) in stems)
+        return name is not None and name[1] in stems
 
     return [source for source in inputs if not is_former(source)]
 

@@ -145,7 +145,8 @@ def failure(target: Target, error: UpscaleError) -> PictureReport:
     """The report of a picture that could not be done; its error names it."""
     output = str(target.path) if target.path is not None else STDOUT
     if not any(name in error.message for name in (target.source.name, output)):
-        error = type(error)(f"{target.source.name}: {error.message}", error.hint)
+        what = error.message.removeprefix("the input: ")  # how the decoder calls bytes without a file
+        error = type(error)(f"{target.source.name}: {what}", error.hint)
     return PictureReport(target.source.name, output, "failed", cause=error)
 
 

@@ -48,6 +48,8 @@ class UpscaleRequest:
                 raise UsageError(f"{name} {value} is no size", "give a number of pixels")
         if self.tile is not None and self.tile != 0 and self.tile < 16:
             raise UsageError(f"--tile {self.tile} is too small", "0 for the whole picture, 16 or more, or auto")
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise UsageError(f"--quality {self.quality} is outside 1 to 100", "95 is nearly free of losses")
         if self.suffix is not None and any(letter in self.suffix for letter in "/\\\0"):
             raise UsageError(f"--suffix {self.suffix!r} cannot be part of a name", "leave out slashes")
 

@@ -219,12 +219,10 @@ def _make_folder(folder: Path) -> None:
 
 @contextmanager
 def _standard_output() -> Iterator[BinaryIO]:
-    """Where a picture is written to a pipe; who reads it may go (BrokenPipeError)."""
+    """Where a picture is written to a pipe or a file of the shell's.  Raises ResourceError where it takes no more."""
     try:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
     except OSError as error:
         raise ResourceError(f"standard output: {error.strerror}", "name a file with -o") from error
 

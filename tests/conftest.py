@@ -1,0 +1,25 @@
+"""What several rooms' tests need."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from upscale_cli.methods.srrescycgan.checkpoint import expected_tensors
+from upscale_cli.methods.srrescycgan.config import GeneratorSettings
+from upscale_cli.methods.srrescycgan.generator import Generator
+from upscale_cli.weights.checkpoint import write_safetensors
+
+SMALL_OPTIONS = {"features": 4, "blocks": 1, "noise_estimate": "robust"}
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a small untrained network, as training would export it: it runs, and quickly."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    state = Generator(GeneratorSettings.model_validate(SMALL_OPTIONS)).state_dict()
+    assert state.keys() == expected_tensors(SMALL_OPTIONS).keys()
+    write_safetensors(state, path, {"method": "srrescycgan", "options": json.dumps(SMALL_OPTIONS)})
+    return path
