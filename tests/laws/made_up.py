@@ -1,0 +1,60 @@
+"""Networks of every method with made-up weights; a new room adds its own here, and the laws then hold for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import skimage.data
+import torch
+from PIL import Image
+from torch import Tensor
+
+from upscale_cli.inference.device import CPU
+from upscale_cli.inference.network import Network
+from upscale_cli.methods import load_method
+
+
+@dataclass(frozen=True)
+class MadeUp:
+    """A checkpoint that nobody trained.  gains: tensor name -> what its made-up values are multiplied by.
+
+    values: tensor name -> one number for all of it.
+    """
+
+    method: str
+    options: Mapping[str, Any]
+    gains: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
+
+    def state(self) -> dict[str, Tensor]:
+        """Uniform values over the square root of what one output value sums over, as initialisation does."""
+        random = torch.Generator().manual_seed(20)
+        state = {}
+        for name, shape in load_method(self.method).expected_tensors(self.options).items():
+            summed = float(np.prod(shape[1:])) if len(shape) > 1 else 16.0
+            drawn = (torch.rand(shape, generator=random) * 2 - 1) / summed**0.5
+            state[name] = drawn * self.gains.get(name, 1.0)
+            if name in self.values:
+                state[name] = torch.full(shape, self.values[name])
+        return state
+
+    def network(self) -> Network:
+        return load_method(self.method).build(self.state(), self.options, CPU)
+
+
+_LOUD = {"model.conv_out.weight_g": 20.0}
+MADE_UP = {
+    # The projection's three states: passing everything, cutting down, and ours. Every depth has its own halo.
+    "srrescycgan-inactive": MadeUp("srrescycgan", {"features": 8, "blocks": 5}, _LOUD, {"alpha": 12.0}),
+    "srrescycgan-active": MadeUp("srrescycgan", {"features": 8, "blocks": 2}, _LOUD, {"alpha": 7.5}),
+    "srrescycgan-robust": MadeUp(
+        "srrescycgan", {"features": 4, "blocks": 1, "noise_estimate": "robust"}, _LOUD, {"alpha": 0.5}
+    ),
+}
+
+
+def photo(height: int, width: int) -> Tensor:
+    """A real photograph with detail in every pixel, (1, 3, height, width) in [0, 1]."""
+    pixels = np.array(Image.fromarray(skimage.data.chelsea()).crop((120, 40, 360, 220)))[:height, :width]
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255

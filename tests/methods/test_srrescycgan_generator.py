@@ -1,0 +1,190 @@
+"""The generator against the paper, written down a second time as plainly as can be, in float64 and with loops."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from upscale_cli.methods.srrescycgan.config import GeneratorSettings
+from upscale_cli.methods.srrescycgan.generator import (
+    Generator,
+    WeightNormed,
+    noise_bound,
+    projection_factor,
+    residual,
+    residual_energy,
+    upsample,
+)
+from upscale_cli.methods.srrescycgan.noise import DB7
+
+Array = np.ndarray
+SMALL = GeneratorSettings(features=4, blocks=3)
+
+
+def made_up(settings: GeneratorSettings = SMALL, alpha: float = 9.0) -> Generator:
+    """A generator whose tensors are all far from their initial values, and whose residual is tens of levels."""
+    generator, random = Generator(settings), torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.uniform_(-0.9, 0.9, generator=random)
+        generator.model.conv_out.weight_g.mul_(30)
+        generator.alpha.fill_(alpha)
+    return generator
+
+
+def picture(height: int, width: int) -> Tensor:
+    return torch.randint(0, 256, (1, 3, height, width), generator=torch.Generator().manual_seed(3)).float()
+
+
+def _weight(state: dict[str, Array], name: str) -> Array:
+    """g v / ||v|| for each index of the first axis."""
+    g, v = state[f"{name}.weight_g"], state[f"{name}.weight_v"]
+    return np.stack([g[i] * v[i] / math.sqrt((v[i] ** 2).sum()) for i in range(len(v))])
+
+
+def _reflection_convolution(x: Array, weight: Array, bias: Array) -> Array:
+    """Cross-correlation of (C, H, W), continued by reflection, with (C', C, k, k)."""
+    size = weight.shape[-1]
+    _, height, width = x.shape
+    x = np.pad(x, ((0, 0), (size // 2,) * 2, (size // 2,) * 2), mode="reflect")
+    out = np.zeros((len(weight), height, width)) + bias[:, None, None]
+    for i in range(size):
+        for j in range(size):
+            out += np.tensordot(weight[:, :, i, j], x[:, i : i + height, j : j + width], 1)
+    return out
+
+
+def _transposed_convolution(x: Array, weight: Array, bias: Array) -> Array:
+    """Every value of (C, H, W) spreads its kernel (C', k, k) around itself; what falls outside is lost."""
+    size = weight.shape[-1]
+    _, height, width = x.shape
+    out = np.zeros((weight.shape[1], height + size - 1, width + size - 1))
+    for i in range(size):
+        for j in range(size):
+            out[:, i : i + height, j : j + width] += np.tensordot(weight[:, :, i, j].T, x, 1)
+    half = size // 2
+    return out[:, half : half + height, half : half + width] + bias[:, None, None]
+
+
+def _prelu(x: Array, slope: Array) -> Array:
+    return np.where(x > 0, x, slope[:, None, None] * x)
+
+
+def _residual(generator: Generator, upsampled: Array) -> Array:
+    """Section 3.3 with the official code's particulars: (3, H, W) in [0, 255] -> (3, H, W)."""
+    state = {name: value.double().numpy() for name, value in generator.state_dict().items()}
+    x = _reflection_convolution(upsampled, _weight(state, "model.conv1"), state["model.conv1.bias"])
+    for block in range(generator.settings.blocks):
+        name, before = f"model.layer1.{block}", x
+        for layer in (1, 2):
+            x = _prelu(x, state[f"{name}.relu{layer}.weight"])
+            weight = _weight(state, f"{name}.conv{layer}")
+            x = _reflection_convolution(x, weight, state[f"{name}.conv{layer}.bias"])
+        if block > 0:  # the first block has no shortcut
+            x = x + before
+    return _transposed_convolution(x, _weight(state, "model.conv_out"), state["model.conv_out.bias"])
+
+
+def _upsampled(y: Array) -> Array:
+    """Bilinear x4, half-pixel centres, (3, h, w) -> (3, 4h, 4w): one axis after the other, value by value."""
+    for axis in (1, 2):
+        n = y.shape[axis]
+        rows = []
+        for i in range(4 * n):
+            at = max((i + 0.5) / 4 - 0.5, 0)
+            low = math.floor(at)
+            high = min(low + 1, n - 1)
+            rows.append((1 - (at - low)) * y.take(low, axis) + (at - low) * y.take(high, axis))
+        y = np.stack(rows, axis)
+    return y
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 9), (1, 1), (1, 5), (3, 2)])
+def test_upsampling(height, width):
+    y = picture(height, width)
+    torch.testing.assert_close(upsample(y)[0].double(), torch.from_numpy(_upsampled(y[0].double().numpy())))
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_residual(blocks):
+    generator, y = made_up(GeneratorSettings(features=4, blocks=blocks)), picture(7, 9)
+    with torch.no_grad():
+        got = residual(upsample(y), generator.kernels())[0].double().numpy()
+    expected = _residual(generator, _upsampled(y[0].double().numpy()))
+    assert np.abs(expected).mean() > 10
+    np.testing.assert_allclose(got, expected, atol=np.abs(expected).max() * 1e-5)
+
+
+def test_whole_generator_with_the_projection_active():
+    """The residual is cut down to epsilon = exp(alpha) sigma sqrt(CHW - 1), subtracted, and the result clipped."""
+    generator, y = made_up(alpha=0.0), picture(7, 9)
+    up = _upsampled(y[0].double().numpy())
+    r = _residual(generator, up)
+    sigma = _sigma(up)
+    epsilon = sigma * math.sqrt(r.size - 1)
+    expected = np.clip(up - r * epsilon / max(np.linalg.norm(r), epsilon), 0, 255)
+    assert epsilon < np.linalg.norm(r) / 2
+    with torch.no_grad():
+        got = generator(y)[0].double().numpy()
+    np.testing.assert_allclose(got, expected, atol=1e-2)
+
+
+def _sigma(x: Array) -> float:
+    """The median of the diagonal details over 0.6745, the mean over colours; (3, H, W) as large as 7 pixels or more."""
+
+    def filtered(lines: Array) -> Array:
+        padded = np.pad(lines, (7, 7), mode="reflect")
+        return np.array([np.dot(padded[i : i + 14], DB7) for i in range(0, len(padded) - 13, 2)])
+
+    return float(
+        np.mean([_lower_median(np.apply_along_axis(filtered, 1, np.apply_along_axis(filtered, 0, c))) for c in x])
+    )
+
+
+def _lower_median(details: Array) -> float:
+    values = np.sort(np.abs(details), axis=None)
+    return float(values[(values.size - 1) // 2] / 0.6745)
+
+
+def test_training_and_inference_are_one_network():
+    """With gradients wanted the encoder takes another way than without."""
+    generator, y = made_up(), picture(6, 8)
+    with torch.no_grad():
+        expected = generator(y)
+    torch.testing.assert_close(generator(y), expected, atol=1e-3, rtol=0)
+
+
+def test_every_parameter_learns_while_the_projection_is_active():
+    generator = made_up(alpha=0.0)
+    generator(picture(6, 8)).mean().backward()
+    without = [name for name, p in generator.named_parameters() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
+    assert without == []
+
+
+def test_weight_norm_is_over_every_axis_but_the_first():
+    layer = WeightNormed(5, 3, 4, bias=3)
+    torch.testing.assert_close(layer.weight(), layer.weight_v)  # initially g is the norm
+    with torch.no_grad():
+        layer.weight_g.fill_(2.0)
+    torch.testing.assert_close(layer.weight().flatten(1).norm(dim=1), torch.full((5,), 2.0))
+
+
+@pytest.mark.parametrize(("norm", "factor"), [(10.0, 1.0), (40.0, 0.5), (0.0, 1.0)])
+def test_projection_factor(norm, factor):
+    """epsilon = e^0 * 2 * sqrt(101 - 1) = 20."""
+    got = projection_factor(torch.tensor([norm**2]).double(), torch.tensor([2.0]), torch.tensor([0.0]), 101)
+    assert got.dtype == torch.float32
+    assert got.item() == pytest.approx(factor)
+    assert noise_bound(torch.tensor([2.0]), torch.tensor([0.0]), 101).item() == pytest.approx(20)
+
+
+def test_without_noise_nothing_of_the_residual_is_left_and_nothing_is_nan():
+    energy = torch.tensor([25.0, 0.0]).double()
+    assert projection_factor(energy, torch.zeros(2), torch.tensor([9.0]), 100).tolist() == [0, 0]
+
+
+def test_energy_is_summed_in_float64():
+    r = torch.full((1, 3, 400, 500), 1.1)
+    assert residual_energy(r).item() == pytest.approx(float(np.float32(1.1)) ** 2 * r.numel(), rel=1e-12)
