@@ -1,6 +1,7 @@
 """What several rooms' tests need."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,15 @@ from upscale_cli.methods.srrescycgan.generator import Generator
 from upscale_cli.weights.checkpoint import write_safetensors
 
 SMALL_OPTIONS = {"features": 4, "blocks": 1, "noise_estimate": "robust"}
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: pictures as small as the tests' are quicker so, above all on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def upscale(folder: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Upscale]:
+def upscale(folder: Path, capfd: pytest.CaptureFixture[str], one_thread: None) -> Iterator[Upscale]:
     """Runs `upscale ARGUMENTS` in `folder`."""
 
     def call(*arguments: object) -> Ended:

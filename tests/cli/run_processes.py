@@ -12,12 +12,16 @@ import numpy as np
 from PIL import Image
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["upscale_cli.cli.app", "upscale_cli.cli.console", "upscale_cli.services.upscale_worker"])
+_CONTEXT.set_forkserver_preload(
+    ["upscale_cli.cli.app", "upscale_cli.cli.console", "upscale_cli.services.upscale_worker"]
+)
 
 
-def start(arguments: Sequence[str], folder: Path) -> ForkServerProcess:
-    """`upscale ARGUMENTS` in `folder`; what it prints lands in `log` beside the folder."""
-    process = _CONTEXT.Process(target=_main, args=(list(arguments), folder, dict(os.environ)))
+def start(
+    arguments: Sequence[str], folder: Path, *, user: int | None = None, stdout: str | None = None
+) -> ForkServerProcess:
+    """`upscale ARGUMENTS` in `folder`; what it prints lands in `log` beside the folder, or in the file `stdout`."""
+    process = _CONTEXT.Process(target=_main, args=(list(arguments), folder, dict(os.environ), user, stdout))
     process.start()
     return process
 
@@ -56,16 +60,22 @@ def whole(path: Path) -> bool:
     return True
 
 
-def _main(arguments: list[str], folder: Path, environment: dict[str, str]) -> None:
+def _main(
+    arguments: list[str], folder: Path, environment: dict[str, str], user: int | None, stdout: str | None
+) -> None:
     import torch
 
     from upscale_cli.cli.app import main
 
     output = os.open(folder.parent / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(output, 1)
     os.dup2(output, 2)
+    os.dup2(output if stdout is None else os.open(stdout, os.O_WRONLY), 1)
     os.chdir(folder)
     os.environ.update(environment)
+    if user is not None:
+        Image.init()  # what is imported later may be out of the user's reach
+        os.setgid(user)
+        os.setuid(user)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     main(arguments)

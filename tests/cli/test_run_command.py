@@ -201,7 +201,7 @@ def test_what_the_format_cannot_hold_is_refused_before_the_work(run: Run, folder
 
 def test_models_that_do_not_fit(upscale: Run, picture: Path, small_model: Path, folder: Path) -> None:
     state = load_file(small_model)
-    missing = {name: tensor for name, tensor in list(state.items())[1:]}
+    missing = dict(list(state.items())[1:])
     save_file(missing, folder / "missing.safetensors", {"options": '{"features": 4, "blocks": 1}'})
     save_file(state, folder / "other.safetensors", {"method": "diffusion"})
     save_file(state, folder / "odd.safetensors", {"options": "[1"})
@@ -222,7 +222,9 @@ def test_models_that_do_not_fit(upscale: Run, picture: Path, small_model: Path, 
     assert not (folder / "a_x4_missing.png").exists()
 
 
-def test_a_model_that_is_not_here_and_a_damaged_one(upscale: Run, picture: Path, small_model: Path, tmp_path: Path) -> None:
+def test_a_model_that_is_not_here_and_a_damaged_one(
+    upscale: Run, picture: Path, small_model: Path, tmp_path: Path
+) -> None:
     ended = upscale("run", "a.png", "--model", "srrescycgan-aim")
     assert ended.complained(4, "srrescycgan-aim: is not on this machine", "offline", "cache")
     imported = upscale(

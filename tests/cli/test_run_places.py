@@ -100,10 +100,14 @@ def test_what_earlier_runs_made_is_no_input(run: Run, folder: Path) -> None:
     assert run(".").code == 0
     assert run(".", "-s", "2").code == 0
     assert run(".", "-f", "jpg").code == 0
-    made = {f"{stem}{suffix}" for stem in ("a", "b_x4_house") for suffix in ("_x4_small.png", "_x2_small.png", "_x4_small.jpg")}
+    made = {
+        f"{stem}{suffix}"
+        for stem in ("a", "b_x4_house")
+        for suffix in ("_x4_small.png", "_x2_small.png", "_x4_small.jpg")
+    }
     assert set(tree(folder)) == {"a.png", "b_x4_house.png"} | made
     before = tree(folder)
-    ended = run(*sorted(os.listdir(folder)))
+    ended = run(*sorted(path.name for path in folder.iterdir()))
     assert "2 skipped" in ended.err
     assert tree(folder) == before
     assert run("a_x4_small.png", "-s", "1").code == 0, "asked for by itself it is a picture like any other"

@@ -1,5 +1,6 @@
 """`upscale run` as the system meets it: pipes, terminals, signals, kills, full disks, and what it imports."""
 
+import io
 import json
 import os
 import random
@@ -8,13 +9,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import run_processes as processes
 from PIL import Image
 
+Upscale = Callable[..., Any]
 UPSCALE = [sys.executable, "-m", "upscale_cli"]
 TEMPORARY = ".upscale-*.tmp"
 
@@ -64,18 +70,18 @@ def test_pipes(folder: Path, small_model: Path) -> None:
     assert b"standard input -> - (8x8 to 32x32" in ended.stderr
 
 
-def test_damaged_standard_input_and_full_standard_output(folder: Path, small_model: Path) -> None:
+def test_damaged_standard_input(folder: Path, run: Upscale, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"GIF89a")))
+    assert run("-", "-o", "b.png").complained(3, "failed: standard input: is not a picture")
+
+
+def test_full_standard_output(folder: Path, small_model: Path) -> None:
     (picture,) = processes.draw_batch(folder, 1, side=8)
-    command = [*UPSCALE, "run", "--model", str(small_model)]
-    ended = subprocess.run([*command, "-", "-o", "b.png"], input=b"GIF89a", capture_output=True, text=False)
-    assert ended.returncode == 3
-    assert ended.stderr.startswith(b"failed: standard input: is not a picture")
-    with Path("/dev/full").open("wb") as full:
-        for more in ([picture.name, "-o", "-"], [picture.name, "--json"]):
-            ended = subprocess.run([*command, *more], stdout=full, stderr=subprocess.PIPE)
-            assert ended.returncode == 5
-            assert ended.stderr.splitlines()[-1].count(b"standard output: No space left on device") == 1
-            assert b"Traceback" not in ended.stderr
+    command = ["run", "--model", str(small_model), picture.name]
+    for number, more in enumerate((["-o", "-"], ["--json"]), start=1):
+        assert processes.end(processes.start([*command, *more], folder, stdout="/dev/full")) == 5
+        assert processes.log(folder).count("standard output: No space left on device") == number
+    assert "Traceback" not in processes.log(folder)
 
 
 def test_at_a_terminal(folder: Path, small_model: Path) -> None:
@@ -87,10 +93,11 @@ def test_at_a_terminal(folder: Path, small_model: Path) -> None:
     records = [json.loads(line) for line in (folder / "records").read_text().splitlines()]
     assert [record["status"] for record in records] == ["done", "done"]
     assert "00.png -> 00_x4_small.png" in ended.stdout
-    refused = ["script", "-qec", f"{command.removesuffix(' . --json')} 00.png -o -", "/dev/null"]
-    ended = subprocess.run(refused, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    assert ended.returncode == 2
-    assert "error: the picture would be written to the terminal" in ended.stdout
+
+
+def test_no_picture_is_thrown_at_a_terminal(folder: Path, run: Upscale, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert run("a.png", "-o", "-").complained(2, "the picture would be written to the terminal", "> b.png")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -103,7 +110,7 @@ def test_a_signal_at_any_point(folder: Path, small_model: Path, number: signal.S
     for _ in range(5):
         process = processes.start(command, folder)
         time.sleep(rng.uniform(0.0, 0.6))
-        processes.wait_until(lambda pid=process.pid: not process.is_alive() or catches(pid, number))
+        processes.wait_until(partial(gone_or_handles_signals, process))
         sent = time.monotonic()
         if process.is_alive():
             os.kill(process.pid, number)
@@ -120,14 +127,17 @@ def test_a_signal_at_any_point(folder: Path, small_model: Path, number: signal.S
     assert len(list(folder.glob("out/*.png"))) == len(pictures)
 
 
-def catches(pid: int, number: signal.Signals) -> bool:
-    """Whether the process has come so far as to handle the signal; `main` is the first to handle SIGTERM."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
-    mask = int(re.search(r"SigCgt:\s+(\w+)", status)[1], 16)  # type: ignore[index]
-    return bool(mask >> (signal.SIGTERM - 1) & 1)
+def gone_or_handles_signals(process: ForkServerProcess) -> bool:
+    """Whether the process has come so far; `main` is the first to handle SIGTERM."""
+    if not process.is_alive():
+        return True
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    caught = re.search(r"SigCgt:\s+(\w+)", status)
+    return caught is not None and bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def gone_or_wrote(process: ForkServerProcess, folder: Path, more_than: int) -> bool:
+    return not process.is_alive() or len(list(folder.glob("*.png"))) > more_than
 
 
 def test_killed_and_gone_on_with(folder: Path, small_model: Path) -> None:
@@ -141,7 +151,7 @@ def test_killed_and_gone_on_with(folder: Path, small_model: Path) -> None:
         process = processes.start(command, folder)
         done = len(list(folder.glob("out/*.png")))
         if done < count - 1:
-            processes.wait_until(lambda: not process.is_alive() or len(list(folder.glob("out/*.png"))) > done)
+            processes.wait_until(partial(gone_or_wrote, process, folder / "out", done))
             time.sleep(rng.uniform(0, 0.1))
             process.kill()
         code = processes.end(process)
@@ -190,43 +200,36 @@ def test_a_full_disk_stops_the_batch(folder: Path, small_model: Path, little_dis
     assert all(map(processes.whole, little_disk.iterdir()))
 
 
-@pytest.fixture
-def nobody(folder: Path) -> Iterator[dict[str, int]]:
-    """Whom to run as, so that a file's rights mean something."""
-    if os.getuid() != 0:
-        yield {}
-        return
-    opened = [path for path in folder.parents if path.stat().st_uid == 0 and not path.stat().st_mode & 1]
-    modes = {path: path.stat().st_mode for path in opened}
-    for path in opened:
-        path.chmod(modes[path] | 0o055)
-    yield {"user": 65534, "group": 65534}
-    for path, mode in modes.items():
-        path.chmod(mode)
-
-
-def test_rights(folder: Path, small_model: Path, nobody: dict[str, int]) -> None:
+def test_rights(folder: Path, small_model: Path) -> None:
     """What may not be read or written fails by name, before any work; the rest is done."""
-    processes.draw_batch(folder / "in", 1, side=8)
-    processes.draw_batch(folder / "in/locked", 1, side=8)
-    processes.draw_batch(folder / "in/secret", 1, side=8)
+    for place in ("in", "in/locked", "in/secret"):
+        processes.draw_batch(folder / place, 1, side=8)
     (folder / "in/secret/00.png").chmod(0)
     (folder / "in/locked").chmod(0)
-    for path in (small_model.parent, small_model.parent.parent):
-        path.chmod(0o755)
-    (folder / "out").mkdir(mode=0o777)
+    (folder / "out").mkdir()
     (folder / "out").chmod(0o777)
     (folder / "fixed").mkdir(mode=0o555)
-    command = [*UPSCALE, "run", "in", "-r", "--model", str(small_model), "-q", "-o"]
-    try:
-        ended = subprocess.run([*command, "out"], cwd=folder, capture_output=True, text=True, **nobody)
-        refused = subprocess.run([*command, "fixed"], cwd=folder, capture_output=True, text=True, **nobody)
-    finally:
-        (folder / "in/locked").chmod(0o755)
-    assert ended.returncode == 3, ended.stderr
-    assert "failed: in/locked: cannot be read: Permission denied" in ended.stderr
-    assert "failed: in/secret/00.png: cannot be read: Permission denied" in ended.stderr
-    assert [path.name for path in (folder / "out").rglob("*.png")] == ["00_x4_small.png"]
-    assert refused.returncode == 3
-    assert "fixed/00_x4_small.png: cannot be written: no right to write in" in refused.stderr
+    (folder / "model.safetensors").write_bytes(small_model.read_bytes())
+    command = ["run", "in", "-r", "--model", "model.safetensors", "-q", "-o"]
+    nobody = 65534 if os.getuid() == 0 else None  # for root, rights mean nothing
+    with open_to_all(folder.parents):
+        assert processes.end(processes.start([*command, "out"], folder, user=nobody)) == 3
+        assert processes.end(processes.start([*command, "fixed"], folder, user=nobody)) == 3
+    (folder / "in/locked").chmod(0o755)
+    log = processes.log(folder)
+    assert log.count("failed: in/locked: cannot be read: Permission denied") == 2
+    assert "failed: in/secret/00.png: cannot be read: Permission denied" in log
+    assert [path.name for path in (folder / "out").rglob("*.png")] == ["00_x4_model.png"]
+    assert "fixed/00_x4_model.png: cannot be written: no right to write in" in log
     assert not list((folder / "fixed").iterdir())
+
+
+@contextmanager
+def open_to_all(folders: Iterable[Path]) -> Iterator[None]:
+    """Lets every user pass through the test's own folders."""
+    modes = {path: path.stat().st_mode for path in folders if path.stat().st_uid == os.getuid() and path.name}
+    for path, mode in modes.items():
+        path.chmod(mode | 0o055)
+    yield
+    for path, mode in modes.items():
+        path.chmod(mode)

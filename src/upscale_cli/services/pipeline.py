@@ -131,13 +131,11 @@ def run_overlapped(
     the pictures not begun have no report.  Anything else (a bug) is raised, also then what was begun to be written is.
     """
     batch = _Batch(stages, watch)
-    pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="picture")
-    try:
-        _run(batch, pool, targets, watch)
-    finally:
-        # Not waited for here: on an interrupt the process ends at once, and its temporary files are removed.
-        batch.room.close()
-        pool.shutdown(wait=False, cancel_futures=True)
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="picture") as pool:
+        try:
+            _run(batch, pool, targets, watch)
+        finally:
+            batch.room.close()
     return batch.reports, batch.stopped
 
 
