@@ -35,6 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("UPSCALE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("UPSCALE_OFFLINE", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as in `one_thread`
     monkeypatch.delenv("UPSCALE_WEIGHTS", raising=False)
     return tmp_path / "here"
 

@@ -134,7 +134,7 @@ def test_one_bad_picture_neither_stops_nor_hides(run: Run, picture: Path, folder
     lines = ended.err.splitlines()
     assert "Traceback" not in ended.err
     assert sum(line.startswith("failed: ") for line in lines) == 6
-    assert lines[-7].startswith("6 failed, 2 done in ")
+    assert lines[-7].startswith("2 done, 6 failed in ")
     assert sorted(lines[-6:]) == sorted(f"  not done: {name}" for name in errors)
 
 

@@ -42,6 +42,7 @@ class RunConsole:
 
     def started(self, name: str, number: int, count: int) -> None:
         """A picture's turn."""
+        self._spoken = time.monotonic()
         self._name = f"[{number}/{count}] {name}" if count > 1 else name
         if self._bars is not None:
             if self._picture is not None:
@@ -105,7 +106,7 @@ class RunConsole:
             if self._picture is None:
                 self._picture = self._bars.add_task(_short(name), total=1.0)
             self._bars.update(self._picture, completed=share)
-        elif not self._quiet and time.monotonic() - self._spoken > PLAIN_EVERY:
+        elif share < 1 and time.monotonic() - self._spoken > PLAIN_EVERY:
             self._line(f"{name}: {words}")
 
     def _result(self, text: str) -> None:

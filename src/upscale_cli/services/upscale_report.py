@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from upscale_cli.errors import ResourceError, UpscaleError, UsageError
 
@@ -121,7 +121,8 @@ class UpscaleReport:
     @property
     def by_status(self) -> dict[Status, int]:
         """How many pictures came to each end that any came to."""
-        return dict(Counter(picture.status for picture in self.pictures))
+        counts = Counter(picture.status for picture in self.pictures)
+        return {status: counts[status] for status in get_args(Status) if counts[status]}
 
     @property
     def failed(self) -> tuple[PictureReport, ...]:
