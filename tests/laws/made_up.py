@@ -43,13 +43,13 @@ class MadeUp:
         return load_method(self.method).build(self.state(), self.options, CPU)
 
 
-_LOUD = {"model.conv_out.weight_g": 20.0}
+_LAST = "model.conv_out.weight_g"
 MADE_UP = {
-    # The projection's three states: passing everything, cutting down, and ours. Every depth has its own halo.
-    "srrescycgan-inactive": MadeUp("srrescycgan", {"features": 8, "blocks": 5}, _LOUD, {"alpha": 12.0}),
-    "srrescycgan-active": MadeUp("srrescycgan", {"features": 8, "blocks": 2}, _LOUD, {"alpha": 7.5}),
+    # The projection passing everything, cutting down by the official sigma, and by ours. Every depth has its own halo.
+    "srrescycgan-inactive": MadeUp("srrescycgan", {"features": 8, "blocks": 5}, {_LAST: 10.0}, {"alpha": 12.0}),
+    "srrescycgan-active": MadeUp("srrescycgan", {"features": 8, "blocks": 2}, {_LAST: 4.0}, {"alpha": 8.5}),
     "srrescycgan-robust": MadeUp(
-        "srrescycgan", {"features": 4, "blocks": 1, "noise_estimate": "robust"}, _LOUD, {"alpha": 0.5}
+        "srrescycgan", {"features": 4, "blocks": 1, "noise_estimate": "robust"}, {_LAST: 150.0}, {"alpha": 0.5}
     ),
 }
 
