@@ -73,10 +73,21 @@ def load_pictures(data: DataSettings, scale: int, patch: int) -> Pictures:
 
 
 def draw_batch(
-    pictures: Sequence[Pixels], seed: int, step: int, size: int, patch: int, scale: int, degrade: Degrade
+    pictures: Sequence[Pixels],
+    seed: int,
+    step: int,
+    size: int,
+    patch: int,
+    scale: int,
+    degrade: Degrade,
+    plain_share: float = 0.0,
 ) -> Batch:
-    """Crops, flips and quarter turns of `pictures`, degraded; the same for the same (seed, step)."""
-    pairs = [_draw_pair(pictures, np.random.default_rng((seed, step, i)), patch, scale, degrade) for i in range(size)]
+    """Crops, flips and quarter turns of `pictures`, degraded; the same for the same (seed, step).
+
+    plain_share: so many of the samples are two plain colours that meet at a straight edge instead.
+    """
+    generators = [np.random.default_rng((seed, step, i)) for i in range(size)]
+    pairs = [_draw_pair(pictures, rng, patch, scale, degrade, plain_share) for rng in generators]
     return Batch(*(torch.cat([to_tensor(pair[side]) for pair in pairs]) for side in (0, 1)))
 
 
@@ -102,16 +113,32 @@ def drawn_ahead(draw: Callable[[int], T], first: int, last: int, workers: int) -
 
 
 def _draw_pair(
-    pictures: Sequence[Pixels], rng: np.random.Generator, patch: int, scale: int, degrade: Degrade
+    pictures: Sequence[Pixels],
+    rng: np.random.Generator,
+    patch: int,
+    scale: int,
+    degrade: Degrade,
+    plain_share: float,
 ) -> tuple[Pixels, Pixels]:
     picture = pictures[int(rng.integers(len(pictures)))]
     side = (patch + MARGIN) * scale
     top, left = (int(rng.integers(length - side + 1)) for length in picture.shape[:2])
     hr = np.rot90(picture[top : top + side, left : left + side], int(rng.integers(4)))
     hr = np.ascontiguousarray(hr[:, ::-1] if rng.random() < 0.5 else hr)
+    if plain_share and rng.random() < plain_share:
+        hr = _two_colours(hr.shape, rng)
     lr = degrade(hr, rng)
     y, x = rng.integers(MARGIN + 1, size=2)
     return lr[y : y + patch, x : x + patch], hr[scale * y : scale * (y + patch), scale * x : scale * (x + patch)]
+
+
+def _two_colours(shape: tuple[int, ...], rng: np.random.Generator) -> Pixels:
+    """Any colours, the saturated ones too that photographs seldom hold, with an edge anywhere or nowhere."""
+    plain = np.empty(shape, np.uint8)
+    edge = int(rng.integers(2 * shape[1]))
+    plain[:, :edge] = rng.integers(256, size=3)
+    plain[:, edge:] = rng.integers(256, size=3)
+    return np.ascontiguousarray(np.rot90(plain, int(rng.integers(4))))
 
 
 def _picture_files(folder: Path) -> list[Path]:

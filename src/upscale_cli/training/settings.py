@@ -24,6 +24,8 @@ class DataSettings(Settings):
     """Folder of high-resolution pictures."""
     holdout: tuple[str, ...] = ()
     """File stems of `train` that are never trained on; validation is measured on them."""
+    plain_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of samples that are two plain colours instead of a photograph: they keep flat areas flat."""
     workers: int = Field(default=2, ge=0, le=64)
     """Threads that draw batches ahead, 0 for none; the batches are the same."""
 

@@ -61,7 +61,7 @@ class SupervisedStage:
     def draw(self, step: int) -> Batch:
         """Paired patches of section 3.5."""
         s = self.settings
-        return draw_batch(self._train, s.seed, step, s.batch, s.patch, SCALE, self._degraded)
+        return draw_batch(self._train, s.seed, step, s.batch, s.patch, SCALE, self._degraded, s.data.plain_share)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """10 L_1 + L_tv, in grey levels."""
