@@ -25,7 +25,7 @@ def build(
     """The generator with weight normalisation folded, on its device; untrained without a `state`."""
     generator = Generator(_settings(options))
     if state is not None:
-        generator.load_state_dict({name: value.float() for name, value in state.items()})
+        generator.load_state_dict(state)
     return ProjectedNetwork(generator, placement, projection=projection)
 
 
