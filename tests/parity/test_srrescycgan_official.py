@@ -187,9 +187,8 @@ def test_tiles_give_the_whole_picture(network, name):
     assert _difference(output[:, :, ::10, ::10], golden[key]) < LEVELS
 
 
-@pytest.mark.parametrize("part", ["top_left", "bottom_right"])
-def test_quantities_of_each_official_tile(network, state, part):
-    golden = json.loads((GOLDEN / "tiling_natural_150x200.json").read_text(encoding="utf-8"))["tiles"][part]
+def test_quantities_of_an_official_tile(network, state):
+    golden = json.loads((GOLDEN / "tiling_natural_150x200.json").read_text(encoding="utf-8"))["tiles"]["bottom_right"]
     (top, bottom), (left, right) = golden["rows"], golden["cols"]
     got = _quantities(network, state["alpha"], _picture("lr_tiling_natural.png")[top:bottom, left:right])
     _check(got, golden)
