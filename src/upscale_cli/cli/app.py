@@ -46,10 +46,8 @@ def _options(
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The `upscale` command (None: with the process's arguments): runs it and exits with the documented code."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # One that was ignored from the start (nohup, a shell's background) stays ignored.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _leave_at_once)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _interrupt)  # as Ctrl-C; typer makes exit code 130 of it
     code = _run(arguments)
     try:
         sys.stdout.flush()
@@ -70,6 +68,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except typer.TyperException as error:
         _show_usage_error(error)
         return ExitCode.USAGE
+    except KeyboardInterrupt:  # before typer looks out for it
+        return ExitCode.INTERRUPTED
     except MemoryError:
         _print("error: out of memory (close other programs, or lower --memory)")
         return ExitCode.RESOURCES
@@ -87,17 +87,8 @@ def _show_usage_error(error: typer.TyperException) -> None:
         _print(f"error: {message} (see '{context.command_path if context else 'upscale'} --help')")
 
 
-def _leave_at_once(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Ends the process where it stands: an exception could be swallowed, or wait for a picture being encoded.
-
-    Unfinished files are removed. Written without Python's streams, which may be in the middle of a line.
-    """
-    if "upscale_cli.imaging.atomic" in sys.modules:
-        sys.modules["upscale_cli.imaging.atomic"].abandon_writes()
-    if sys.stderr.isatty():
-        os.write(2, b"\r\x1b[J\x1b[?25h")  # progress bars hide the cursor
-    os.write(2, b"interrupted; what is finished stays, the same command goes on from there\n")
-    os._exit(ExitCode.INTERRUPTED)
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _print(text: str) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from upscale_cli.cli.interrupt import leave_at_once_when_interrupted
 from upscale_cli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def run_command(
     """Upscale pictures. Existing outputs are left alone; bad pictures are named and the others done."""
     from upscale_cli.cli.console import run_console
 
+    leave_at_once_when_interrupted()
     if output == "-" or (output is None and "-" in inputs):
         _check_stdout(as_json=as_json, dry_run=dry_run)
     options = _checked(projection=projection, tile=tile, memory=memory, precision=precision)

@@ -1,9 +1,10 @@
 """A model and a request, ready for pictures: read, compute, write; and what each would take."""
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from upscale_cli.errors import PictureError, ResourceError
 from upscale_cli.imaging.alpha import bleed_colours, upscale_alpha
-from upscale_cli.imaging.atomic import naming_failures
+from upscale_cli.imaging.atomic import abandon_writes, naming_failures, whole_file
 from upscale_cli.imaging.files import Picture, read_picture, write_picture
 from upscale_cli.imaging.picture import Samples
 from upscale_cli.imaging.resize import resize
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 22
 _GIB = 2**30
+_beginning = threading.Lock()
+"""Held while a file is made: between a name and its file nobody may count the unfinished ones."""
 
 
 class Advance(Protocol):
@@ -115,10 +118,10 @@ class Worker:
         path = job.target.path
         if path is not None:
             _make_folder(path.parent)
-        with _standard_output() if path is None else nullcontext(path) as destination:
+        with _standard_output() if path is None else _new_file(path, job.picture) as stream:
             notes = write_picture(
                 job.picture,
-                destination,
+                stream,
                 job.target.format,
                 quality=self._request.quality,
                 provenance=provenance(self._request, self._model, job.report.precision),
@@ -215,6 +218,23 @@ def _tile_bytes(network: "Network", tile: int, job: Job) -> int:
 def _make_folder(folder: Path) -> None:
     with naming_failures(folder, 0):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def stop_writing() -> None:
+    """Removes what is half written, and lets nobody begin another file: the process is about to end."""
+    # Taken for good. The time-out is for a signal that comes while this very thread has it.
+    _beginning.acquire(timeout=1)
+    abandon_writes()
+
+
+@contextmanager
+def _new_file(path: Path, picture: Picture) -> Iterator[BinaryIO]:
+    """Where a picture is written, whole or not at all."""
+    alpha = 0 if picture.alpha is None else picture.alpha.nbytes
+    with ExitStack() as stack:
+        with _beginning:
+            stream = stack.enter_context(whole_file(path, picture.pixels.nbytes + alpha))
+        yield stream
 
 
 @contextmanager

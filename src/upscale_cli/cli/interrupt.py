@@ -1,0 +1,30 @@
+"""Ctrl-C and SIGTERM in the middle of `upscale run`."""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+from upscale_cli.errors import ExitCode
+
+
+def leave_at_once_when_interrupted() -> None:
+    """From now on SIGINT and SIGTERM end the process where it stands, with unfinished files removed.
+
+    An exception instead could be swallowed on its way, or wait for a large picture being encoded.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # One that was ignored from the start (nohup, a shell's background) stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _leave)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
+    if "upscale_cli.services.upscale_worker" in sys.modules:
+        sys.modules["upscale_cli.services.upscale_worker"].stop_writing()
+    # Without Python's streams, which may be in the middle of a line.
+    if sys.stderr.isatty():
+        os.write(2, b"\r\x1b[J\x1b[?25h")  # progress bars hide the cursor
+    os.write(2, b"interrupted; what is finished stays, the same command goes on from there\n")
+    os._exit(ExitCode.INTERRUPTED)
