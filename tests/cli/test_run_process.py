@@ -123,9 +123,8 @@ def test_a_signal_at_any_point(folder: Path, small_model: Path, number: signal.S
         assert all(map(processes.whole, folder.glob("out/*.png")))
         interrupted += code == 130
     assert interrupted >= 3, "the others were done before the signal came"
-    assert processes.log(folder).count("interrupted; what is finished stays") >= interrupted - 1, (
-        "but at the very start"
-    )
+    # Before the arguments are understood the signal ends the process without a word.
+    assert 1 <= processes.log(folder).count("interrupted; what is finished stays") <= interrupted
     assert "Traceback" not in processes.log(folder)
     assert processes.end(processes.start(command, folder)) == 0
     assert len(list(folder.glob("out/*.png"))) == len(pictures)
