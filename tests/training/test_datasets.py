@@ -139,3 +139,21 @@ def test_a_fault_in_a_drawing_thread_reaches_the_run():
     draws = drawn_ahead(draw, 0, 10, 2)
     with pytest.raises(PictureError, match="gone"):
         list(draws)
+
+
+def test_plain_samples_are_at_most_two_colours_of_any_kind():
+    photograph = np.full((80, 80, 3), 7, np.uint8)
+    batch = draw_batch([photograph], 0, 0, 40, 8, 2, _halved, plain_share=1.0)
+    colours = [sample.flatten(1).unique(dim=1).shape[1] for sample in batch.hr]
+    assert set(colours) == {1, 2}
+    assert float(batch.hr.min()) < 0.1
+    assert float(batch.hr.max()) > 0.9
+
+
+def test_by_default_no_sample_is_plain():
+    photograph = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
+    some = draw_batch([photograph], 0, 0, 40, 8, 2, _halved, plain_share=0.5).hr
+    none = draw_batch([photograph], 0, 0, 40, 8, 2, _halved).hr
+    same = [bool((a == b).all()) for a, b in zip(some, none, strict=True)]
+    assert not all(same)
+    assert (none == draw_batch([photograph], 0, 0, 40, 8, 2, _halved, plain_share=0.0).hr).all()
