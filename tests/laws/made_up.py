@@ -46,10 +46,14 @@ class MadeUp:
 _LAST = "model.conv_out.weight_g"
 MADE_UP = {
     # The projection passing everything, cutting down by the official sigma, and by ours. Every depth has its own halo.
-    "srrescycgan-inactive": MadeUp("srrescycgan", {"features": 8, "blocks": 5}, {_LAST: 10.0}, {"alpha": 12.0}),
-    "srrescycgan-active": MadeUp("srrescycgan", {"features": 8, "blocks": 2}, {_LAST: 4.0}, {"alpha": 8.5}),
+    # With fewer than 16 features convolutions take another path, whose last bit depends on a tile's width.
+    "srrescycgan-inactive": MadeUp("srrescycgan", {"features": 16, "blocks": 5}, {_LAST: 10.0}, {"alpha": 12.0}),
+    "srrescycgan-active": MadeUp("srrescycgan", {"features": 16, "blocks": 2}, {_LAST: 4.0}, {"alpha": 8.5}),
     "srrescycgan-robust": MadeUp(
-        "srrescycgan", {"features": 4, "blocks": 1, "noise_estimate": "robust"}, {_LAST: 150.0}, {"alpha": 0.5}
+        "srrescycgan",
+        {"features": 16, "blocks": 1, "noise_estimate": "robust", "decoder_padding": "reflect"},
+        {_LAST: 150.0},
+        {"alpha": 0.5},
     ),
 }
 

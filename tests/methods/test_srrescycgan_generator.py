@@ -84,7 +84,11 @@ def _residual(generator: Generator, upsampled: Array) -> Array:
             x = _reflection_convolution(x, weight, state[f"{name}.conv{layer}.bias"])
         if block > 0:  # the first block has no shortcut
             x = x + before
-    return _transposed_convolution(x, _weight(state, "model.conv_out"), state["model.conv_out.bias"])
+    weight, bias = _weight(state, "model.conv_out"), state["model.conv_out.bias"]
+    if generator.settings.decoder_padding == "zeros":
+        return _transposed_convolution(x, weight, bias)
+    x = np.pad(x, ((0, 0), (2, 2), (2, 2)), mode="reflect")
+    return _transposed_convolution(x, weight, bias)[:, 2:-2, 2:-2]
 
 
 def _upsampled(y: Array) -> Array:
@@ -107,14 +111,23 @@ def test_upsampling(height, width):
     torch.testing.assert_close(upsample(y)[0].double(), torch.from_numpy(_upsampled(y[0].double().numpy())))
 
 
-@pytest.mark.parametrize("blocks", [1, 3])
-def test_residual(blocks):
-    generator, y = made_up(GeneratorSettings(features=4, blocks=blocks)), picture(7, 9)
+@pytest.mark.parametrize(("blocks", "padding"), [(1, "zeros"), (3, "zeros"), (1, "reflect")])
+def test_residual(blocks, padding):
+    settings = GeneratorSettings(features=4, blocks=blocks, decoder_padding=padding)
+    generator, y = made_up(settings), picture(7, 9)
     with torch.no_grad():
         got = residual(upsample(y), generator.kernels())[0].double().numpy()
     expected = _residual(generator, _upsampled(y[0].double().numpy()))
     assert np.abs(expected).mean() > 10
     np.testing.assert_allclose(got, expected, atol=np.abs(expected).max() * 1e-5)
+
+
+@pytest.mark.parametrize(("padding", "flat"), [("zeros", False), ("reflect", True)])
+def test_reflection_alone_keeps_a_flat_picture_flat_to_its_border(padding, flat):
+    generator = made_up(GeneratorSettings(features=4, blocks=2, decoder_padding=padding))
+    with torch.no_grad():
+        r = residual(upsample(torch.full((1, 3, 6, 5), 90.0)), generator.kernels())
+    assert (r.std(dim=(2, 3)).max().item() < 1e-3) == flat
 
 
 def test_whole_generator_with_the_projection_active():

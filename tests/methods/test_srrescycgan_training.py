@@ -1,5 +1,6 @@
 """SRResCycGAN's supervised stage: its pictures, its objective, what it exports."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,21 @@ def test_the_losses_are_weighted_and_in_grey_levels(tmp_path: Path):
     with torch.no_grad():
         x_hat = plain.network(batch.lr * 255)
     assert terms["l1"].item() == pytest.approx((x_hat - batch.hr * 255).abs().mean().item(), rel=1e-4)
+
+
+def test_flat_colours_are_a_term_where_the_recipe_asks_for_it(tmp_path: Path):
+    reflecting = {"features": 8, "blocks": 2, "noise_estimate": "robust", "decoder_padding": "reflect"}
+    stage = _prepare(tmp_path, loss={"flat": 3}, generator=reflecting)
+    batch = stage.draw(0)
+    stage.network.state_dict()["alpha"].fill_(6.0)  # its bound depends a little on the size; here it never acts
+    assert "flat" not in _prepare(tmp_path).losses(batch)
+    # A picture of one colour shows what the term must be: any size of it has the same difference in every pixel.
+    differences = []
+    for colour in itertools.product((0.0, 51.0, 102.0, 153.0, 204.0, 255.0), repeat=3):
+        y = torch.tensor(colour)[None, :, None, None].expand(1, 3, 3, 5)
+        with torch.no_grad():
+            differences.append((stage.network(y)[0, :, 7, 11] - torch.tensor(colour)).abs().mean().item())
+    assert stage.losses(batch)["flat"].item() == pytest.approx(3 * np.mean(differences), rel=1e-4)
 
 
 def test_every_parameter_gets_a_finite_gradient(tmp_path: Path):

@@ -1,25 +1,23 @@
 """A file appears under its name whole, and on the disk, or not at all."""
 
 import contextlib
-import errno
 import os
 import platform
 import re
 import secrets
-import shutil
 import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from upscale_cli.disk import FULL, free_bytes, publish
 from upscale_cli.errors import PictureError, ResourceError
 
 # Process numbers mean something on their own machine only; a folder may be shared.
 _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 _TEMPORARY = re.compile(rf"\.upscale-{_HOST}-(\d+)-[0-9a-f]{{8}}\.tmp")
 _LONGEST_WRITE_SECONDS = 24 * 3600
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _being_written: set[Path] = set()
 
@@ -38,10 +36,7 @@ def whole_file(target: Path, expected_bytes: int) -> Iterator[BinaryIO]:
             # 0666 less the umask, as for any new file.
             with temporary.open("xb") as stream:
                 yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(target)
-            _sync_folder(target.parent)
+            publish(temporary, target)
     finally:
         # Only when something was raised, a KeyboardInterrupt included, is it still there.
         with contextlib.suppress(OSError):
@@ -55,8 +50,8 @@ def naming_failures(target: Path, expected_bytes: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
-            free = _free_bytes(target.parent)
+        if error.errno in FULL:
+            free = free_bytes(target.parent)
             raise ResourceError(
                 f"{target}: no space left: up to {expected_bytes / 2**20:.1f} MiB needed, "
                 f"{free / 2**20:.1f} MiB free in {target.parent}",
@@ -108,21 +103,3 @@ def _alive(process: int) -> bool:
     except (PermissionError, OverflowError):
         return True
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the renaming itself last through a power cut; where folders cannot be opened, nothing can be done."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _free_bytes(folder: Path) -> int:
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError:
-        return 0

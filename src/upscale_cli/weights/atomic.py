@@ -1,31 +1,16 @@
 """Files that appear whole or not at all, also after a crash: write beside, fsync, rename, fsync the folder."""
 
 import contextlib
-import errno
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from upscale_cli.disk import FULL, free_bytes, publish
 from upscale_cli.errors import ResourceError, UpscaleError, WeightsError
 
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _ANOTHER_CACHE = "choose a writable folder with UPSCALE_CACHE"
-
-
-def publish(part: Path, final: Path) -> None:
-    """Move the finished `part` to `final` in the same folder; durable when this returns."""
-    with part.open("r+b") as file:
-        os.fsync(file.fileno())
-    part.replace(final)
-    if os.name == "posix":
-        folder = os.open(final.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def create(path: Path) -> BinaryIO:
@@ -63,7 +48,7 @@ def disk_errors(folder: Path, needed: int | None = None, hint: str = _ANOTHER_CA
     except UpscaleError:
         raise
     except OSError as error:
-        if error.errno in _DISK_FULL:
+        if error.errno in FULL:
             raise disk_full(folder, needed) from error
         raise WeightsError(f"{folder}: cannot be written: {error.strerror or error}", hint) from error
 
@@ -73,8 +58,3 @@ def disk_full(folder: Path, needed: int | None) -> ResourceError:
     want = f"{needed:,} bytes are needed, " if needed is not None else ""
     free = free_bytes(folder)
     return ResourceError(f"{folder}: disk full: {want}{free:,} are free", "make room, or choose another folder")
-
-
-def free_bytes(folder: Path) -> int:
-    """Bytes a user may still write in `folder`."""
-    return shutil.disk_usage(folder).free

@@ -12,9 +12,10 @@ from typing import Protocol
 
 import requests
 
+from upscale_cli.disk import free_bytes
 from upscale_cli.errors import WeightsError
 from upscale_cli.weights import web
-from upscale_cli.weights.atomic import disk_full, free_bytes
+from upscale_cli.weights.atomic import disk_full
 from upscale_cli.weights.google_drive import DriveSource, file_id, parse_page
 from upscale_cli.weights.part import Origin, Part, Progress, Want
 from upscale_cli.weights.web import BrokenLineError, RefusedError

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from upscale_cli.disk import free_bytes, publish
 from upscale_cli.errors import UsageError, WeightsError
 from upscale_cli.weights import places
-from upscale_cli.weights.atomic import disk_errors, disk_full, free_bytes, publish, write_whole
+from upscale_cli.weights.atomic import disk_errors, disk_full, write_whole
 from upscale_cli.weights.catalogue import IMPORTED_SUFFIX, Entry
 from upscale_cli.weights.part import Part, Progress, Want, claim, discard, hash_file, parts, sweep
 

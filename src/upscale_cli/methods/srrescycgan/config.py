@@ -16,3 +16,5 @@ class GeneratorSettings(Settings):
     """Residual blocks between encoder and decoder (section 3.3: 5)."""
     noise_estimate: Literal["upsampled", "robust"] = "upsampled"
     """Where sigma comes from: the upsampled picture (official), or the robust estimate of this project's own models."""
+    decoder_padding: Literal["zeros", "reflect"] = "zeros"
+    """What the decoder finds beyond the picture's border. Zeros (official) darken or tint its two outermost pixels."""

@@ -1,14 +1,15 @@
 """G_SR of SRResCycGAN (section 3.3): bilinear upsampling, a residual network at high resolution, a projection.
 
 Everything in this room works on RGB in [0, 255], as the paper does; `network.py` is the door where [0, 1] is rescaled.
-The network's own border treatment is reflection before every convolution, and zeros before the last one (a transposed
-convolution in the official code). Tiles are computed with *valid* convolutions on their inner sides and that
-treatment on the picture's border only, so that a tile is a part of the whole picture's result.
+The network's own border treatment is reflection before every convolution; before the last one, a transposed convolution
+in the official code, it is zeros there and reflection in this project's own models. Tiles are computed with *valid*
+convolutions on their inner sides and that treatment on the picture's border only, so that a tile is a part of the whole
+picture's result.
 """
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +47,7 @@ class Kernels:
     conv1: Convolution
     blocks: tuple[Block, ...]
     conv_out: Convolution
+    decoder_padding: Literal["zeros", "reflect"]
 
     @property
     def radius(self) -> int:
@@ -118,7 +120,7 @@ class Generator(nn.Module):
         # With stride 1 a transposed convolution is a convolution with the kernel turned by 180 degrees.
         last = model.conv_out.weight().flip(2, 3).transpose(0, 1)
         first = Convolution(model.conv1.weight(), model.conv1.bias)
-        return Kernels(first, blocks, Convolution(last, model.conv_out.bias))
+        return Kernels(first, blocks, Convolution(last, model.conv_out.bias), self.settings.decoder_padding)
 
     def forward(self, y: Tensor, body: torch.dtype = torch.float32) -> Tensor:
         """x = clip(up(y) - projection(residual)), section 3.3."""
@@ -147,7 +149,7 @@ def residual(upsampled: Tensor, kernels: Kernels, edges: Edges = WHOLE) -> Tenso
         out = _convolve(F.prelu(out, slope2), weight2, bias2, edges)
         # The official first block has no shortcut.
         x = out if number == 0 else out.add_(_inner(x, 2, edges))
-    return _decode(x, *kernels.conv_out, edges)
+    return _decode(x, *kernels.conv_out, edges, "reflect" if kernels.decoder_padding == "reflect" else "constant")
 
 
 def residual_energy(r: Tensor) -> Tensor:
@@ -192,16 +194,16 @@ def _encode(x: Tensor, weight: Tensor, bias: Tensor, edges: Edges) -> Tensor:
     return product.view(batch, *out, -1).permute(0, 3, 1, 2)
 
 
-def _decode(x: Tensor, weight: Tensor, bias: Tensor, edges: Edges) -> Tensor:
+def _decode(x: Tensor, weight: Tensor, bias: Tensor, edges: Edges, padding: str) -> Tensor:
     """The last convolution, (B, features, H, W) -> (B, 3, H', W') float32."""
     if x.dtype == torch.float32 or weight.requires_grad:
-        return _convolve(x.float(), weight, bias, edges, "constant")
+        return _convolve(x.float(), weight, bias, edges, padding)
     # In half precision the weights' rounding would show. What it loses goes into three more output channels, which a
     # CPU computes for nothing: it works on sixteen at a time.
     high = weight.to(x.dtype)
     low = (weight - high).to(x.dtype)
     both = torch.cat([high, low]).contiguous(memory_format=torch.channels_last)
-    out = F.conv2d(_padded(x, weight.shape[-1] // 2, edges, "constant"), both).float()
+    out = F.conv2d(_padded(x, weight.shape[-1] // 2, edges, padding), both).float()
     return out[:, :3] + out[:, 3:] + bias.reshape(1, 3, 1, 1)
 
 

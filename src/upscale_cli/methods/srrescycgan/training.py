@@ -1,4 +1,7 @@
-"""SRResCycGAN's supervised stage: L1 + TV (Eq. 3 without its adversarial, perceptual and cyclic terms)."""
+"""SRResCycGAN's supervised stage: L1 + TV (Eq. 3 without its adversarial, perceptual and cyclic terms).
+
+A term of ours beside them, off by default, keeps flat colours what they are.
+"""
 
 import json
 from pathlib import Path
@@ -16,11 +19,13 @@ from upscale_cli.imaging.quality import psnr
 from upscale_cli.imaging.tensors import from_tensor, to_tensor
 from upscale_cli.methods.srrescycgan.config import GeneratorSettings
 from upscale_cli.methods.srrescycgan.generator import SCALE, Generator
-from upscale_cli.methods.srrescycgan.losses import content_loss, tv_loss
+from upscale_cli.methods.srrescycgan.losses import content_loss, flat_pictures, tv_loss
 from upscale_cli.training.datasets import Batch, draw_batch, load_pictures
 from upscale_cli.training.settings import RecipeSettings
 from upscale_cli.weights.checkpoint import write_safetensors
 
+FLAT_LEVELS = 6
+"""Values of each colour among the flat pictures: 216 of them, a thirtieth of a step's arithmetic."""
 VALIDATED = 384
 """Pixels a side, at most, that validation looks at of each held-out picture."""
 
@@ -32,6 +37,9 @@ class LossSettings(Settings):
     """Eq. (3): 10."""
     tv: float = Field(default=1.0, ge=0)
     """Eq. (3): 1."""
+    flat: float = Field(default=0.0, ge=0)
+    """Ours: weight of the mean |G_SR(c) - c| over flat pictures c of all colours, saturated ones too, of which
+    photographs teach little."""
 
 
 class TrainingSettings(RecipeSettings):
@@ -64,11 +72,15 @@ class SupervisedStage:
         return draw_batch(self._train, s.seed, step, s.batch, s.patch, SCALE, self._degraded, s.data.plain_share)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """10 L_1 + L_tv, in grey levels."""
+        """10 L_1 + L_tv, in grey levels, and the term of flat colours where the recipe gives it a weight."""
         y, x = (_grey_levels(side) for side in (batch.lr, batch.hr))
         x_hat = self.network(y, self._body)
         weights = self.settings.loss
-        return {"l1": weights.l1 * content_loss(x_hat, x), "tv": weights.tv * tv_loss(x_hat, x)}
+        terms = {"l1": weights.l1 * content_loss(x_hat, x), "tv": weights.tv * tv_loss(x_hat, x)}
+        if weights.flat:
+            flat = _grey_levels(flat_pictures(FLAT_LEVELS).to(x.device))
+            terms["flat"] = weights.flat * content_loss(self.network(flat, self._body), flat)
+        return terms
 
     @torch.no_grad()
     def validate(self, network: nn.Module) -> dict[str, float]:

@@ -1,0 +1,32 @@
+"""What every file that must appear whole or not at all needs of the system."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Error numbers for no room: the disk's, the user's quota, the largest file."""
+
+
+def publish(part: Path, final: Path) -> None:
+    """Renames the finished `part`, closed or unbuffered, to `final` in the same folder; durable when this returns."""
+    with part.open("r+b") as file:
+        os.fsync(file.fileno())
+    part.replace(final)
+    if os.name == "nt":
+        return  # folders cannot be opened there
+    # The renaming itself must last through a power cut.
+    folder = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes a user may still write in `folder`, 0 where it cannot be asked."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 0
