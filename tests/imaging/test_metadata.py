@@ -90,6 +90,16 @@ def test_damaged_exif_costs_the_exif_only() -> None:
     assert picture.pixels.shape[2] == 3
 
 
+def test_xmp_and_iptc_are_left_out_with_a_word() -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
+    iptc = b"\xff\xed\x00\x22Photoshop 3.0\x008BIM\x04\x04\x00\x00\x00\x00\x00\x05\x1c\x02\x78\x00\x00\x00"
+    plain = encoded(Image.fromarray(photo()), "JPEG")
+    assert read(plain).notes == ()
+    assert read(encoded(Image.fromarray(photo()), "JPEG", xmp=xmp)).notes == ("XMP left out",)
+    assert read(encoded(Image.fromarray(photo()), "WEBP", xmp=xmp)).notes == ("XMP left out",)
+    assert read(plain[:2] + iptc + plain[2:]).notes == ("IPTC left out",)
+
+
 @pytest.mark.parametrize("file_format", ["JPEG", "TIFF"])
 def test_cmyk_goes_through_its_profile(file_format: str) -> None:
     inks = np.zeros((16, 24, 4), np.uint8)

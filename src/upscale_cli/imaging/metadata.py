@@ -59,6 +59,14 @@ def _directory(exif: Image.Exif, directory: int) -> dict[int, Any]:
     return values
 
 
+def not_kept(image: Image.Image) -> tuple[str, ...]:
+    """A note where the file holds XMP or IPTC: both may describe its size and orientation, which change."""
+    iptc_resource = 0x0404
+    there = {"XMP": "xmp" in image.info, "IPTC": iptc_resource in image.info.get("photoshop", {})}
+    names = [name for name, found in there.items() if found]
+    return (f"{' and '.join(names)} left out",) if names else ()
+
+
 def read_dpi(image: Image.Image) -> tuple[float, float] | None:
     """Dots per inch across and down where the file, or its EXIF, gives two sensible ones."""
     try:

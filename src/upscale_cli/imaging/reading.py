@@ -42,12 +42,13 @@ def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Picture:
         exif, exif_notes = metadata.read_exif(image)
         dpi = metadata.read_dpi(image)
         pixels, alpha, depth_notes = decode(image, layout, data)
+        other_notes = metadata.not_kept(image)  # which may follow the pixels
         icc, icc_notes = profiles.kept_profile(image, header.channels)
     return Picture(
         _upright(pixels, orientation),
         None if alpha is None else _upright(alpha, orientation),
         Metadata(icc, exif, dpi, header.format),
-        header.notes + depth_notes + exif_notes + icc_notes,
+        header.notes + depth_notes + exif_notes + other_notes + icc_notes,
     )
 
 
