@@ -174,7 +174,7 @@ def test_the_next_goes_on_when_the_lock_s_holder_is_killed(tmp_path: Path) -> No
         first.communicate()
         killed = time.monotonic()
         wait_for(lambda: len(web.log) == 2)
-        assert time.monotonic() - killed < 2.0
+        assert time.monotonic() - killed < 10.0
         web.answer = FileAnswer(DATA)
         assert finish(second)[0] == 0
 

@@ -154,7 +154,7 @@ def _batch_size(network: Network, picture: Tensor, plan: Plan) -> int:
     """Copies that are run at once: one on the CPU, where a batch would leave the cache; elsewhere as memory allows."""
     if picture.device.type == "cpu":
         return 1
-    height, width = (min(side, plan.tile or side) for side in picture.shape[2:])
+    height, width = (min(side, plan.tile + 2 * network.halo if plan.tile else side) for side in picture.shape[2:])
     return max(1, plan.memory // network.tile_bytes(height, width))
 
 
