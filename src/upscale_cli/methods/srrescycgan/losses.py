@@ -1,7 +1,22 @@
-"""The supervised terms of Eq. (3), L1 (Eq. 7) and TV (Eq. 8), and one of ours. x: the truth, x_hat: G_SR(y)."""
+"""The terms of Eq. (3) and (10), and one of ours, each a scalar without its weight.
+
+x: the truth, x_hat: G_SR(y), RGB in [0, 255].  What rounding would spoil is computed in float32 whatever comes in.
+"""
+
+from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+WINDOW, SIGMA = 11, 1.5
+"""SSIM's Gaussian window (Wang et al. 2004, the paper's reference [23])."""
+C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+"""SSIM's constants for values in [0, 255]."""
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""MS-SSIM's exponents from the finest to the coarsest scale (Wang, Simoncelli and Bovik 2003)."""
+LEAST_SIMILARITY = 1e-3
+"""MS-SSIM takes a scale's similarity for no less: a fractional power has no value below zero and no slope at it."""
 
 
 def content_loss(x_hat: Tensor, x: Tensor) -> Tensor:
@@ -20,6 +35,69 @@ def tv_loss(x_hat: Tensor, x: Tensor) -> Tensor:
     return (horizontal + vertical) / difference.numel()
 
 
+def cycle_loss(y_prime: Tensor, y: Tensor) -> Tensor:
+    """L_cyc, Eq. (9): mean |y' - y| with y' = G_LR(G_SR(y)); (B, 3, h, w) each -> scalar."""
+    return content_loss(y_prime.float(), y.float())
+
+
+def perceptual_loss(x_hat: Tensor, x: Tensor, phi: Callable[[Tensor], Tensor]) -> Tensor:
+    """L_per, Eq. (4): mean |phi(x_hat) - phi(x)|; (B, 3, H, W) each -> scalar.
+
+    phi: RGB in [0, 1] -> features of VGG-19, its own normalisation included.
+    """
+    with torch.no_grad():
+        target = phi(x / 255).float()
+    return (phi(x_hat / 255).float() - target).abs().mean()
+
+
+def gan_loss(logits: Tensor, *, real: bool) -> Tensor:
+    """Mean -log sigmoid(C), or -log(1 - sigmoid(C)) where C should say fake; logits of any shape -> scalar."""
+    logits = logits.float()
+    return F.softplus(-logits if real else logits).mean()
+
+
+def relativistic(logits: Tensor, others: Tensor) -> Tensor:
+    """The sigmoid's argument in Eq. (5): C(x) - E[C(x_hat)], the mean taken over the batch; (B, ...) each -> (B, ...).
+
+    A patch discriminator's logits are compared place by place.
+    """
+    return logits.float() - others.float().mean(0, keepdim=True)
+
+
+def ragan_generator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """L_RaGAN, Eq. (6): what the generator pays; C(x) and C(x_hat), (B, ...) each -> scalar."""
+    return gan_loss(relativistic(real, fake), real=False) + gan_loss(relativistic(fake, real), real=True)
+
+
+def ragan_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Eq. (6) with real and fake exchanged: what the discriminator pays; arguments as in `ragan_generator_loss`."""
+    return ragan_generator_loss(fake, real)
+
+
+def ssim_loss(x_hat: Tensor, x: Tensor) -> Tensor:
+    """L_ssim of Eq. (10): 1 - SSIM, the mean over colours; (B, 3, H, W) each -> scalar in [0, 2]."""
+    similarity, _ = _similarity(x_hat.float(), x.float())
+    return 1 - similarity.mean()
+
+
+def ms_ssim_loss(x_hat: Tensor, x: Tensor) -> Tensor:
+    """L_msssim of Eq. (10): 1 - MS-SSIM over five scales, the mean over colours; (B, 3, H, W) each -> scalar in [0, 1].
+
+    Raises ValueError below 16 pixels a side, which cannot be halved four times.
+    """
+    halvings = len(SCALE_WEIGHTS) - 1
+    if min(x.shape[2:]) < 2**halvings:
+        raise ValueError(f"MS-SSIM needs at least {2**halvings} pixels a side, not {tuple(x.shape[2:])}")
+    x_hat, x = x_hat.float(), x.float()
+    product = x.new_ones(x.shape[:2])
+    for weight in SCALE_WEIGHTS[:-1]:
+        _, structure = _similarity(x_hat, x)
+        product = product * structure.clamp_min(LEAST_SIMILARITY) ** weight
+        x_hat, x = F.avg_pool2d(x_hat, 2), F.avg_pool2d(x, 2)
+    similarity, _ = _similarity(x_hat, x)
+    return 1 - (product * similarity.clamp_min(LEAST_SIMILARITY) ** SCALE_WEIGHTS[-1]).mean()
+
+
 def flat_pictures(levels: int) -> Tensor:
     """Every combination of `levels` values of red, green and blue over [0, 1], each as a picture of one pixel.
 
@@ -27,3 +105,32 @@ def flat_pictures(levels: int) -> Tensor:
     """
     values = torch.linspace(0, 1, levels)
     return torch.cartesian_prod(values, values, values)[:, :, None, None]
+
+
+def _similarity(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """SSIM, and its factor of contrast and structure alone, each the mean over windows; (B, 3, H, W) -> (B, 3) both."""
+    mean_a, mean_b, square_a, square_b, mixed = _windowed(torch.stack([a, b, a * a, b * b, a * b]))
+    product, squares = mean_a * mean_b, mean_a.square() + mean_b.square()
+    structure = (2 * (mixed - product) + C2) / (square_a + square_b - squares + C2)
+    luminance = (2 * product + C1) / (squares + C1)
+    return (luminance * structure).mean((2, 3)), structure.mean((2, 3))
+
+
+def _windowed(maps: Tensor) -> Tensor:
+    """The Gaussian mean of each window that lies wholly inside; (..., H, W) -> (..., H', W').
+
+    In the coarse scales of a patch, where the window does not fit, it is cut to the largest odd size that does.
+    """
+    size = min(WINDOW, *(side - (side + 1) % 2 for side in maps.shape[-2:]))
+    rows, columns = (_windows(side, size, maps.device) for side in maps.shape[-2:])
+    # As products with two matrices: to convolve a patch's maps one by one takes a CPU fifteen times as long.
+    with torch.autocast(maps.device.type, enabled=False):
+        return rows @ (maps @ columns.T)
+
+
+def _windows(side: int, size: int, device: torch.device) -> Tensor:
+    """Each row holds the weights of one window over `side` values, their sum 1; (side - size + 1, side)."""
+    places = torch.arange(side, device=device)
+    distance = places - places[: side - size + 1, None] - size // 2
+    weights = torch.exp(-distance.square() / (2 * SIGMA**2)) * (distance.abs() <= size // 2)
+    return weights / weights.sum(1, keepdim=True)
