@@ -6,9 +6,18 @@ import cv2
 import numpy as np
 import pytest
 
-from upscale_cli.degradation.operations import Kernel, Pixels, add_sensor_noise, blur, compress, downsample
+from upscale_cli.degradation.noise import add_sensor_noise
+from upscale_cli.degradation.operations import (
+    Kernel,
+    Pixels,
+    anisotropic_kernel,
+    blur,
+    compress,
+    convolve,
+    downsample,
+)
 
-KERNELS: tuple[Kernel, ...] = ("box", "bilinear", "bicubic", "lanczos")
+KERNELS: tuple[Kernel, ...] = ("nearest", "box", "bilinear", "bicubic", "lanczos")
 SIDE, CENTRE = 160, (71.3, 90.8)
 
 
@@ -75,26 +84,48 @@ def test_sides_that_would_shift_the_picture_are_refused():
         downsample(np.zeros((96, 97, 3), np.uint8), 4, "bicubic")
 
 
-@pytest.mark.parametrize("sigma", [2.0, 8.0, 15.0])
-def test_noise_has_the_strength_asked_and_no_bias(sigma: float):
-    grey = np.full((200, 200, 3), 128, np.uint8)
-    error = add_sensor_noise(grey, sigma, np.random.default_rng(0)).astype(float) - 128
-    assert error.std() == pytest.approx(math.hypot(sigma, 1 / math.sqrt(12)), rel=0.02)
-    assert abs(error.mean()) < 0.1
-    assert abs(np.corrcoef(error[..., 0].ravel(), error[..., 1].ravel())[0, 1]) < 0.02
-
-
-def test_noise_is_clipped_and_no_noise_changes_nothing():
-    rng = np.random.default_rng(0)
-    white = np.full((50, 50, 3), 255, np.uint8)
-    assert add_sensor_noise(white, 15, rng).max() == 255
-    assert add_sensor_noise(white, 15, rng).min() > 150  # nothing wrapped around
-    assert np.array_equal(add_sensor_noise(_blob(), 0.0, rng), _blob())
-
-
 def test_lower_quality_loses_more():
     rng = np.random.default_rng(0)
     picture = add_sensor_noise(_blob(), 10, rng)
     losses = [np.abs(compress(picture, quality).astype(float) - picture).mean() for quality in (95, 70, 50, 30)]
     assert losses == sorted(losses)
     assert losses[0] > 0
+
+
+def test_nearest_takes_the_middle_pixel_or_the_mean_of_the_four():
+    numbers = np.repeat(np.arange(36, dtype=np.uint8).reshape(6, 6, 1) * 7, 3, axis=2)
+    assert np.array_equal(downsample(numbers, 3, "nearest"), numbers[1::3, 1::3])
+    assert np.array_equal(downsample(numbers, 1, "nearest"), numbers)
+    block = np.full((4, 4, 3), 255, np.uint8)  # the twelve around the middle do not count
+    block[1:3, 1:3] = [[[1, 1, 1], [2, 2, 2]], [[3, 3, 3], [4, 4, 4]]]
+    assert downsample(block, 4, "nearest").tolist() == [[[3, 3, 3]]]
+
+
+def test_a_kernel_of_fixed_size_is_cut_off_there():
+    line = np.zeros((9, 61, 3), np.uint8)
+    line[:, 30] = 255
+    assert [int((blur(line, 3.0, size)[4, :, 0] > 0).sum()) for size in (19, 15, 9)] == [17, 15, 9]
+    assert np.array_equal(blur(line, 3.0), blur(line, 3.0, 19))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_anisotropic_kernel_has_the_widths_and_the_angle_asked_and_its_centre_in_the_middle(seed: int):
+    kernel = anisotropic_kernel((9.0, 2.0), math.radians(30), 31, 0.25, seed)
+    y, x = np.mgrid[:31, :31] - 15
+    assert kernel.sum() == pytest.approx(1)
+    assert (kernel * x).sum() == pytest.approx(0, abs=1e-12)
+    assert (kernel * y).sum() == pytest.approx(0, abs=1e-12)
+    spread = np.array([[(kernel * a * b).sum() for a in (x, y)] for b in (x, y)])
+    variances, axes = np.linalg.eigh(spread)
+    assert variances == pytest.approx([2.0, 9.0], rel=0.1)
+    assert math.degrees(math.atan(axes[1, 1] / axes[0, 1])) == pytest.approx(30, abs=4)
+
+
+def test_an_anisotropic_kernel_is_uneven_by_no_more_than_asked_and_differs_by_seed():
+    even = anisotropic_kernel((3.0, 1.0), 0.4, 11, 0.0, 0)
+    assert np.array_equal(even, anisotropic_kernel((3.0, 1.0), 0.4, 11, 0.0, 1))
+    uneven = anisotropic_kernel((3.0, 1.0), 0.4, 11, 0.2, 0)
+    ratio = uneven / even
+    assert 1.2 < ratio.max() / ratio.min() <= 1.2 / 0.8
+    assert not np.array_equal(uneven, anisotropic_kernel((3.0, 1.0), 0.4, 11, 0.2, 1))
+    assert np.array_equal(convolve(np.full((20, 20, 3), 97, np.uint8), uneven), np.full((20, 20, 3), 97, np.uint8))

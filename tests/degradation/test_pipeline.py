@@ -1,14 +1,16 @@
 """The degradation as a whole: by seed, within its ranges, each step as often as asked."""
 
+import json
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 
 from upscale_cli.config.toml_file import parse
-from upscale_cli.degradation import pipeline
+from upscale_cli.degradation.drawn import AnisotropicBlur, Drawn, IsotropicBlur
 from upscale_cli.degradation.operations import Pixels, downsample
-from upscale_cli.degradation.pipeline import DegradationSettings, degrade
+from upscale_cli.degradation.pipeline import DegradationSettings, degrade, degrade_and_tell
 from upscale_cli.errors import UsageError
 
 NOTHING = {"blur_probability": 0, "noise_probability": 0, "jpeg_probability": 0}
@@ -41,31 +43,69 @@ def test_with_every_step_left_out_only_the_downsampling_remains(hr: Pixels):
     assert np.array_equal(degrade(hr, 4, settings, np.random.default_rng(0)), downsample(hr, 4, "lanczos"))
 
 
-def test_parameters_stay_in_their_ranges_and_come_as_often_as_asked(hr: Pixels, monkeypatch: pytest.MonkeyPatch):
-    drawn: dict[str, list[Any]] = {"blur": [], "add_sensor_noise": [], "compress": [], "downsample": []}
-    for name, position in (("blur", 1), ("add_sensor_noise", 1), ("compress", 1), ("downsample", 2)):
-        real = getattr(pipeline, name)
+def _drawn(settings: DegradationSettings, times: int = 600) -> list[Drawn]:
+    tiny = np.zeros((4, 4, 3), np.uint8)
+    return [degrade_and_tell(tiny, 4, settings, np.random.default_rng(seed))[1] for seed in range(times)]
 
-        def spy(*arguments: Any, _name: str = name, _position: int = position, _real: Any = real) -> Any:
-            drawn[_name].append(arguments[_position])
-            return _real(*arguments)
 
-        monkeypatch.setattr(pipeline, name, spy)
+def _fills(values: list[float], bounds: tuple[float, float]) -> bool:
+    """Whether the values lie in the bounds and come near to both."""
+    low, high = bounds
+    near = 0.1 * (high - low)
+    return low <= min(values) <= low + near and high - near <= max(values) <= high
+
+
+def test_parameters_stay_in_their_ranges_and_come_as_often_as_asked():
     settings = DegradationSettings(
         blur_sigma=(0.5, 1.5), noise_sigma=(2, 9), jpeg_quality=(40, 45), kernels=("box", "bicubic", "bicubic")
     )
-    for seed in range(600):
-        degrade(hr[:16, :16], 4, settings, np.random.default_rng(seed))
-    for name, (low, high), probability in (
-        ("blur", settings.blur_sigma, settings.blur_probability),
-        ("add_sensor_noise", settings.noise_sigma, settings.noise_probability),
-        ("compress", settings.jpeg_quality, settings.jpeg_probability),
-    ):
-        assert low <= min(drawn[name]) <= low + 0.1 * (high - low)
-        assert high - 0.1 * (high - low) <= max(drawn[name]) <= high
-        assert len(drawn[name]) / 600 == pytest.approx(probability, abs=0.08)
-    assert set(drawn["compress"]) == {40, 41, 42, 43, 44, 45}
-    assert drawn["downsample"].count("bicubic") / 600 == pytest.approx(2 / 3, abs=0.08)
+    drawn = _drawn(settings)
+    blurs = [d.blur for d in drawn if isinstance(d.blur, IsotropicBlur)]
+    noises = [d.noise for d in drawn if d.noise is not None]
+    jpegs = [d.jpeg for d in drawn if d.jpeg is not None]
+    assert _fills([blur.sigma for blur in blurs], settings.blur_sigma)
+    assert _fills([noise.sigma for noise in noises if noise.sigma is not None], settings.noise_sigma)
+    assert {jpeg.quality for jpeg in jpegs} == {40, 41, 42, 43, 44, 45}
+    assert len(blurs) / 600 == pytest.approx(settings.blur_probability, abs=0.08)
+    assert len(noises) / 600 == pytest.approx(settings.noise_probability, abs=0.08)
+    assert len(jpegs) / 600 == pytest.approx(settings.jpeg_probability, abs=0.08)
+    assert [jpeg.subsampling for jpeg in jpegs].count("4:2:0") / len(jpegs) == pytest.approx(0.75, abs=0.08)
+    assert [d.downsampling for d in drawn].count("bicubic") / 600 == pytest.approx(2 / 3, abs=0.08)
+
+
+def test_several_kinds_are_drawn_alike():
+    settings = DegradationSettings(
+        blur_kinds=("isotropic", "anisotropic"),
+        blur_probability=1,
+        blur_size=11,
+        noise_kinds=("gaussian", "poisson", "poisson-gaussian"),
+        noise_probability=1,
+        jpeg_probability=0,
+    )
+    drawn = _drawn(settings)
+    uneven = [d.blur for d in drawn if isinstance(d.blur, AnisotropicBlur)]
+    assert len(uneven) / 600 == pytest.approx(1 / 2, abs=0.08)
+    assert _fills([variance for blur in uneven for variance in blur.variances], settings.blur_variance)
+    assert _fills([blur.angle for blur in uneven], (0, math.pi))
+    assert {d.blur.size for d in drawn if d.blur is not None} == {11}
+    noises = [d.noise for d in drawn if d.noise is not None]
+    for kind in settings.noise_kinds:
+        assert [noise.kind for noise in noises].count(kind) / 600 == pytest.approx(1 / 3, abs=0.08)
+    assert _fills([noise.peak for noise in noises if noise.peak is not None], settings.poisson_peak)
+    both = [noise.sigma for noise in noises if noise.kind == "poisson-gaussian" and noise.sigma is not None]
+    assert _fills(both, settings.poisson_gaussian_sigma)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_told_is_what_was_done(hr: Pixels, seed: int):
+    settings = DegradationSettings(
+        blur_kinds=("isotropic", "anisotropic"), blur_probability=1, noise_probability=0, jpeg_probability=1
+    )
+    picture, drawn = degrade_and_tell(hr, 4, settings, np.random.default_rng(seed))
+    assert drawn.blur is not None
+    assert drawn.jpeg is not None
+    assert np.array_equal(drawn.jpeg.apply(downsample(drawn.blur.apply(hr), 4, drawn.downsampling)), picture)
+    assert json.loads(json.dumps(drawn.record()))["jpeg"]["quality"] == drawn.jpeg.quality
 
 
 @pytest.mark.parametrize(
@@ -79,7 +119,13 @@ def test_parameters_stay_in_their_ranges_and_come_as_often_as_asked(hr: Pixels, 
         {"jpeg_quality": [30, 101]},
         {"jpeg_quality": [90, 30]},
         {"kernels": []},
-        {"kernels": ["nearest"]},
+        {"kernels": ["sinc"]},
+        {"blur_size": 10},
+        {"blur_size": 1},
+        {"blur_kinds": []},
+        {"noise_kinds": ["pink"]},
+        {"poisson_peak": [0, 10]},
+        {"blur_unevenness": 1.0},
         {"noise_probability": 1.5},
         {"noise_sgima": [0, 1]},
     ],

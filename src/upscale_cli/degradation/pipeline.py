@@ -1,28 +1,32 @@
-"""A simple real-world degradation: blur, resize, sensor noise, JPEG - each drawn at random, each sometimes left out."""
+"""The generic real-world degradation, x = N(D(y * k)) (RWSR, Eq. (1)), with JPEG behind it.
 
+Each step is drawn at random and may be left out: blur k, downsampling D, noise N, JPEG.
+"""
+
+import math
 from typing import Annotated, TypeVar
 
 import numpy as np
 from pydantic import AfterValidator, Field
 
 from upscale_cli.config.toml_file import Settings
-from upscale_cli.degradation.operations import (
-    Kernel,
-    Pixels,
-    Subsampling,
-    add_sensor_noise,
-    blur,
-    compress,
-    downsample,
-)
+from upscale_cli.degradation.drawn import AnisotropicBlur, BlurKind, Drawn, IsotropicBlur, Jpeg, Noise, NoiseKind
+from upscale_cli.degradation.operations import Kernel, Pixels, Subsampling, downsample, kernel_size
 
 _Number = TypeVar("_Number", int, float)
+_Kind = TypeVar("_Kind", bound=str)
 
 
 def _ascending(bounds: tuple[_Number, _Number]) -> tuple[_Number, _Number]:
     if bounds[0] > bounds[1]:
         raise ValueError("the lower bound comes first")
     return bounds
+
+
+def _odd(size: int | None) -> int | None:
+    if size is not None and size % 2 == 0:
+        raise ValueError("a kernel with a middle has an odd side")
+    return size
 
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -32,32 +36,86 @@ _Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class DegradationSettings(Settings):
-    """The ranges that parameters are drawn from, uniformly, and how often each step happens at all."""
+    """The ranges that parameters are drawn from, uniformly, and how often each step happens at all.
 
+    Of several kinds each is equally likely; one named twice is twice as likely. What is not said to come from a paper
+    is this project's own choice.
+    """
+
+    blur_kinds: tuple[BlurKind, ...] = Field(default=("isotropic",), min_length=1)
+    """Gaussians, as wide one way as the other, or not (DualSR 5.1)."""
     blur_sigma: Annotated[tuple[_Positive, _Positive], AfterValidator(_ascending)] = (0.2, 2.0)
-    """Gaussian blur before downsampling, in HR pixels."""
+    """Isotropic blur before downsampling, in HR pixels."""
+    blur_variance: Annotated[tuple[_Positive, _Positive], AfterValidator(_ascending)] = (0.6, 5.0)
+    """Anisotropic blur: along each of its axes, in HR pixels squared. DualSR 5.1 gives none; these keep within its
+    11x11 kernel."""
+    blur_unevenness: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    """Anisotropic blur: by how much of itself each weight is off, at most. DualSR 5.1 gives no figure."""
+    blur_size: Annotated[int | None, Field(ge=3, le=127), AfterValidator(_odd)] = None
+    """Side of the kernel in HR pixels, odd; left out, it reaches three sigma, and is 15 at least."""
     blur_probability: _Probability = 0.5
     kernels: tuple[Kernel, ...] = Field(default=("box", "bilinear", "bicubic", "bicubic", "lanczos"), min_length=1)
-    """Downsampling kernels, each equally likely; one named twice is twice as likely."""
+    """Downsampling kernels."""
+    noise_kinds: tuple[NoiseKind, ...] = Field(default=("gaussian",), min_length=1)
     noise_sigma: Annotated[tuple[_NotNegative, _NotNegative], AfterValidator(_ascending)] = (0.0, 15.0)
-    """Sensor noise in grey levels."""
+    """Gaussian sensor noise in grey levels."""
+    poisson_peak: Annotated[tuple[_Positive, _Positive], AfterValidator(_ascending)] = (50.0, 150.0)
+    """Poisson and Poisson-Gaussian noise: quanta of light for white (RWSR 3.1.1: 50 to 150)."""
+    poisson_gaussian_sigma: Annotated[tuple[_NotNegative, _NotNegative], AfterValidator(_ascending)] = (0.0, 5.0)
+    """Poisson-Gaussian noise: its Gaussian part in grey levels (RWSR 3.1.1: 0 to 5)."""
     noise_probability: _Probability = 0.7
     jpeg_quality: Annotated[tuple[_Quality, _Quality], AfterValidator(_ascending)] = (30, 95)
     """Both ends included."""
+    jpeg_halved_chroma: _Probability = 0.75
+    """How often JPEG is 4:2:0, as most cameras and the web have it, and not 4:4:4."""
     jpeg_probability: _Probability = 0.6
 
 
 def degrade(hr: Pixels, scale: int, settings: DegradationSettings, rng: np.random.Generator) -> Pixels:
     """A low-resolution picture of `hr` (H, W, 3) uint8: (H/scale, W/scale, 3), the same for the same `rng` state."""
-    picture = hr
-    if rng.random() < settings.blur_probability:
-        picture = blur(picture, rng.uniform(*settings.blur_sigma))
-    picture = downsample(picture, scale, settings.kernels[rng.integers(len(settings.kernels))])
-    if rng.random() < settings.noise_probability:
-        picture = add_sensor_noise(picture, rng.uniform(*settings.noise_sigma), rng)
-    if rng.random() < settings.jpeg_probability:
-        low, high = settings.jpeg_quality
-        # Most cameras and the web halve the chroma.
-        subsampling: Subsampling = "4:2:0" if rng.random() < 0.75 else "4:4:4"
-        picture = compress(picture, int(rng.integers(low, high + 1)), subsampling)
-    return picture
+    return degrade_and_tell(hr, scale, settings, rng)[0]
+
+
+def degrade_and_tell(
+    hr: Pixels, scale: int, settings: DegradationSettings, rng: np.random.Generator
+) -> tuple[Pixels, Drawn]:
+    """As `degrade`, with what was drawn."""
+    # Drawn where it is used, the noise itself in between: models were trained on this order of draws.
+    blur = _draw_blur(settings, rng) if rng.random() < settings.blur_probability else None
+    picture = hr if blur is None else blur.apply(hr)
+    kernel = settings.kernels[int(rng.integers(len(settings.kernels)))]
+    picture = downsample(picture, scale, kernel)
+    noise = _draw_noise(settings, rng) if rng.random() < settings.noise_probability else None
+    picture = picture if noise is None else noise.apply(picture, rng)
+    jpeg = _draw_jpeg(settings, rng) if rng.random() < settings.jpeg_probability else None
+    picture = picture if jpeg is None else jpeg.apply(picture)
+    return picture, Drawn(blur, kernel, noise, jpeg)
+
+
+def _draw_blur(settings: DegradationSettings, rng: np.random.Generator) -> IsotropicBlur | AnisotropicBlur:
+    if _draw_kind(settings.blur_kinds, rng) == "isotropic":
+        sigma = rng.uniform(*settings.blur_sigma)
+        return IsotropicBlur(sigma, settings.blur_size or kernel_size(sigma))
+    variances = (rng.uniform(*settings.blur_variance), rng.uniform(*settings.blur_variance))
+    size = settings.blur_size or kernel_size(math.sqrt(max(variances)))
+    return AnisotropicBlur(variances, rng.uniform(0, math.pi), size, settings.blur_unevenness, int(rng.integers(2**32)))
+
+
+def _draw_noise(settings: DegradationSettings, rng: np.random.Generator) -> Noise:
+    kind = _draw_kind(settings.noise_kinds, rng)
+    if kind == "gaussian":
+        return Noise(kind, sigma=rng.uniform(*settings.noise_sigma))
+    peak = rng.uniform(*settings.poisson_peak)
+    sigma = rng.uniform(*settings.poisson_gaussian_sigma) if kind == "poisson-gaussian" else None
+    return Noise(kind, sigma, peak)
+
+
+def _draw_jpeg(settings: DegradationSettings, rng: np.random.Generator) -> Jpeg:
+    subsampling: Subsampling = "4:2:0" if rng.random() < settings.jpeg_halved_chroma else "4:4:4"
+    low, high = settings.jpeg_quality
+    return Jpeg(int(rng.integers(low, high + 1)), subsampling)
+
+
+def _draw_kind(kinds: tuple[_Kind, ...], rng: np.random.Generator) -> _Kind:
+    # A choice of one draws nothing: recipes older than the choice keep their draws.
+    return kinds[0] if len(kinds) == 1 else kinds[int(rng.integers(len(kinds)))]
