@@ -1,0 +1,243 @@
+"""`upscale degrade`: sharp pictures in, low-resolution ones out, and a manifest of what was drawn for each.
+
+Each picture carries its record itself, so that the manifest is right also after a run that was killed.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from upscale_cli import __version__
+from upscale_cli.degradation.manifest import Record, read_manifest, write_manifest
+from upscale_cli.degradation.operations import Pixels
+from upscale_cli.degradation.pipeline import DegradationSettings, degrade_and_tell
+from upscale_cli.degradation.recipes import find_recipe
+from upscale_cli.errors import PictureError, ResourceError, UsageError
+from upscale_cli.imaging.atomic import naming_failures, sweep_temporaries
+from upscale_cli.imaging.files import Header, Metadata, Picture, read_header, read_picture, write_picture
+from upscale_cli.imaging.formats import FORMATS
+from upscale_cli.services.inputs import Input, collect_inputs
+from upscale_cli.services.outputs import STDOUT, Naming, Target, plan_outputs
+from upscale_cli.services.picture_job import Job
+from upscale_cli.services.pipeline import Watch, failure, run_overlapped
+from upscale_cli.services.provenance import SOFTWARE, read_provenance
+from upscale_cli.services.upscale_report import PictureReport, UpscaleReport
+
+RECORD = "Degradation"
+"""The key of a picture's text that holds its record."""
+_SAME = ("recipe", "settings", "scale", "seed")
+"""What two runs that give the same pictures have in common."""
+BUDGET = 2**30
+"""Bytes for pictures on their way; one alone may take more.  Small: nothing here is quicker with more."""
+_FLOATS = 3 * 3 * 8
+"""Bytes a low-resolution pixel: noise, light and their sum as floats."""
+
+
+@dataclass(frozen=True)
+class DegradeRequest:
+    """The options of `upscale degrade`; its help says what they mean."""
+
+    inputs: tuple[str, ...]
+    output: str
+    scale: int = 4
+    recipe: str = "rwsr"
+    seed: int = 0
+    recursive: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class DegradedReport(PictureReport):
+    """What became of one picture.  degradation: its record, as in the manifest."""
+
+    degradation: Record | None = None
+
+
+def degrade_images(request: DegradeRequest, watch: Watch) -> UpscaleReport:
+    """Does what `request` asks: PNGs and manifest.jsonl in the folder `output`; the same whatever the pictures' order.
+
+    Raises UsageError before the first picture where the request cannot be right, PictureError or ResourceError where
+    the manifest cannot be written.
+    """
+    started = time.monotonic()
+    settings = find_recipe(request.recipe)
+    targets = _targets(request)
+    folder = Path(request.output)
+    earlier = read_manifest(folder)
+    waiting, reports = _settled_at_once(targets, request, settings, watch)
+    stopped: ResourceError | None = None
+    try:
+        if waiting:
+            for place in {target.path.parent for target in waiting if target.path is not None}:
+                with suppress(OSError):
+                    sweep_temporaries(place)
+            done, stopped = run_overlapped(Degrader(request, settings), waiting, watch)
+            reports += done
+    finally:
+        _update_manifest(folder, earlier, targets)
+    order = {target.source.name: i for i, target in enumerate(targets)}
+    reports.sort(key=lambda report: order[report.input])
+    return UpscaleReport(tuple(reports), time.monotonic() - started, stopped, len(targets) - len(reports))
+
+
+class Degrader:
+    """The stages of a picture (a `services.pipeline.Stages`)."""
+
+    def __init__(self, request: DegradeRequest, settings: DegradationSettings) -> None:
+        self.budget = BUDGET
+        self._request = request
+        self._settings = settings
+
+    def inspect(self, target: Target) -> Job:
+        """From the header: the size.  Raises PictureError for a picture that cannot be read, or is too small."""
+        assert target.source.path is not None
+        header = read_header(target.source.path)
+        size = header.width // self._request.scale, header.height // self._request.scale
+        longest = FORMATS["JPEG"].max_side or max(size)
+        if not 1 <= min(size) <= max(size) <= longest:
+            what = f"{target.source.name}: {header.width} x {header.height} would become {size[0]} x {size[1]} pixels"
+            raise PictureError(f"{what}, not 1 to {longest} a side", "choose another --scale, or cut it into parts")
+        return Job(target, target.source.path, header, size, size, _memory_of(header, size), header.notes)
+
+    def read(self, job: Job) -> Job:
+        """Decodes the picture.  Raises PictureError for a damaged one."""
+        job.picture = read_picture(job.source)
+        return job
+
+    def compute(self, job: Job) -> Job:
+        """Draws and degrades; `job.picture` becomes the low-resolution picture.  Raises ResourceError."""
+        try:
+            return self._degraded(job)
+        except MemoryError as error:
+            raise ResourceError(f"{job.target.source.name}: out of memory", "close other programs") from error
+
+    def write(self, job: Job) -> PictureReport:
+        """Writes the picture with its record, whole or not at all.  Raises PictureError, ResourceError."""
+        assert job.picture is not None
+        assert job.target.path is not None
+        assert isinstance(job.report, DegradedReport)
+        with naming_failures(job.target.path.parent, 0):
+            job.target.path.parent.mkdir(parents=True, exist_ok=True)
+        texts = {"Software": f"{SOFTWARE} {__version__}", RECORD: json.dumps(job.report.degradation)}
+        notes = write_picture(job.picture, job.target.path, job.target.format, provenance=texts)
+        return replace(job.report, notes=(*job.report.notes, *notes))
+
+    def _degraded(self, job: Job) -> Job:
+        assert job.picture is not None
+        started = time.monotonic()
+        hr, notes = _as_rgb8(job.picture)
+        cut = hr.shape[1] % self._request.scale, hr.shape[0] % self._request.scale
+        hr = np.ascontiguousarray(hr[: hr.shape[0] - cut[1], : hr.shape[1] - cut[0]])
+        rng = generator_for(job.target.source, self._request.seed)
+        lr, drawn = degrade_and_tell(hr, self._request.scale, self._settings, rng)
+        sizes = {"hr_size": [hr.shape[1], hr.shape[0]], "cut": list(cut), "lr_size": list(job.size)}
+        job.report = DegradedReport(
+            job.target.source.name,
+            str(job.target.path),
+            "done",
+            (job.header.width, job.header.height),
+            job.size,
+            seconds=round(time.monotonic() - started, 3),
+            notes=tuple(dict.fromkeys((*job.notes, *job.picture.notes, *notes))),
+            degradation={**_settings_record(self._request, self._settings), **sizes, **drawn.record()},
+        )
+        icc = job.picture.metadata.icc if job.picture.channels == "rgb" else None
+        job.picture = Picture(lr, metadata=Metadata(icc=icc))
+        return job
+
+
+def generator_for(source: Input, seed: int) -> np.random.Generator:
+    """What the picture is drawn with: decided by `seed` and its name below the folder it was found in, by no other."""
+    assert source.path is not None
+    name = (source.below / source.path.name).as_posix()
+    digest = hashlib.sha256(os.fsencode(name)).digest()
+    return np.random.default_rng((seed, int.from_bytes(digest[:16], "big")))
+
+
+def _targets(request: DegradeRequest) -> list[Target]:
+    output = request.output
+    if output == STDOUT or "{" in output:
+        raise UsageError(f"-o {output}: is not a folder", "name the folder of the low-resolution pictures")
+    inputs = collect_inputs(request.inputs, recursive=request.recursive)
+    for source in inputs:
+        if source.path is None:
+            raise UsageError("standard input has no name to draw by", "name a file or a folder")
+        if os.path.realpath(Path(output) / source.below) == os.path.realpath(source.path.parent):
+            raise UsageError(f"-o {output}: {source.name} is there itself", "choose another folder")
+    naming = Naming(os.path.join(output, ""), "PNG", "", f"{request.scale}", "", request.overwrite)  # noqa: PTH118
+    try:
+        return plan_outputs(inputs, naming)
+    except UsageError as error:
+        raise UsageError(error.message, "choose another -o, or degrade them one by one") from error
+
+
+def _settled_at_once(
+    targets: Sequence[Target], request: DegradeRequest, settings: DegradationSettings, watch: Watch
+) -> tuple[list[Target], list[PictureReport]]:
+    """What is to be done, and reports of what cannot be, and of the outputs that exist and are left alone."""
+    waiting: list[Target] = []
+    reports: list[PictureReport] = []
+    wanted = _settings_record(request, settings)
+    for target in targets:
+        if target.fault is not None:
+            reports.append(failure(target, target.fault))
+        elif target.path is not None and os.path.lexists(target.path) and not request.overwrite:
+            found = _record_in(target.path)
+            same = found is not None and all(found.get(key) == wanted[key] for key in _SAME)
+            notes = () if same else ("it was made with other settings" if found else "it is not of this command",)
+            reports.append(PictureReport(target.source.name, str(target.path), "skipped", notes=notes))
+        else:
+            waiting.append(target)
+            continue
+        watch.finished(reports[-1])
+    return waiting, reports
+
+
+def _settings_record(request: DegradeRequest, settings: DegradationSettings) -> Record:
+    """settings: a short hash, by which two recipes of one name are told apart."""
+    short = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]
+    return {"recipe": request.recipe, "settings": short, "scale": request.scale, "seed": request.seed}
+
+
+def _update_manifest(folder: Path, earlier: dict[str, Record], targets: Sequence[Target]) -> None:
+    """`earlier` less what is gone, and what the targets' files say of themselves."""
+    records = {name: record for name, record in earlier.items() if (folder / name).exists()}
+    for target in targets:
+        record = _record_in(target.path) if target.path is not None else None
+        if target.path is not None and record is not None:
+            name = target.path.relative_to(folder).as_posix()
+            records[name] = {"source": target.source.name, "output": name, **record}
+    if records != earlier:
+        write_manifest(folder, records)
+
+
+def _record_in(path: Path) -> Record | None:
+    with suppress(ValueError):
+        record = json.loads(read_provenance(path).get(RECORD, ""))
+        return record if isinstance(record, dict) else None
+    return None
+
+
+def _as_rgb8(picture: Picture) -> tuple[Pixels, tuple[str, ...]]:
+    """(H, W, 3) uint8, with notes on what was left out."""
+    notes = []
+    pixels = picture.pixels
+    if picture.alpha is not None:
+        notes.append("transparency left out")
+    if pixels.dtype == np.uint16:
+        notes.append("16 bits brought down to 8")
+        pixels = np.stack([((row.astype(np.uint32) + 128) // 257).astype(np.uint8) for row in pixels])
+    return np.asarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), np.uint8), tuple(notes)
+
+
+def _memory_of(header: Header, size: tuple[int, int]) -> int:
+    """Bytes that a picture holds at its fullest: samples as read, as 8-bit RGB, cut and blurred; then its floats."""
+    samples = header.width * header.height * (4 * header.bits // 8 + 3 * 3)
+    return samples + size[0] * size[1] * _FLOATS
