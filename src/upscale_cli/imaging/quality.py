@@ -1,6 +1,7 @@
 """How near a picture is to the original: PSNR and SSIM, as super-resolution papers report them."""
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,6 +13,55 @@ Measured = Literal["rgb", "y"]
 
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _WINDOW, _SIGMA = 11, 1.5
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a result is compared with its original.
+
+    on: all three channels, or luminance.  border: pixels left out on each side.  reach: of all places that are up to so
+    many pixels off, down and across, the result's most favourable one counts (0: only its own).  patch: side of the
+    square in the middle that alone is compared, None for all.
+
+    reach=40 and patch=60 are how CycleSR ("Unsupervised Image Super-Resolution with an Indirect Supervised Path",
+    Han et al.) scores what motion blur has moved; it does not say in which directions, so all count here.
+    """
+
+    on: Measured = "rgb"
+    border: int = 0
+    reach: int = 0
+    patch: int | None = None
+
+
+class Score(NamedTuple):
+    """psnr in dB, ssim, and how far (down, across) the result was taken off its place."""
+
+    psnr: float
+    ssim: float
+    shift: tuple[int, int] = (0, 0)
+
+
+def compare(result: NDArray[np.uint8], original: NDArray[np.uint8], protocol: Protocol) -> Score:
+    """PSNR and SSIM of two (H, W, 3) pictures by `protocol`.
+
+    The most favourable place is that of the highest PSNR; SSIM is taken there.  Raises ValueError for different shapes,
+    or pictures too small for the protocol.
+    """
+    _check_shapes(result, original)
+    top, left, height, width = _window_of(original.shape, protocol)
+    reference = original[top : top + height, left : left + width]
+
+    def score(shift: tuple[int, int]) -> Score:
+        down, across = shift
+        moved = result[top + down : top + down + height, left + across : left + across + width]
+        return Score(psnr(moved, reference, on=protocol.on), ssim(moved, reference, on=protocol.on), shift)
+
+    own = score((0, 0))
+    if protocol.reach == 0:
+        return own
+    rows, columns = (slice(a - protocol.reach, a + n + protocol.reach) for a, n in ((top, height), (left, width)))
+    found = score(_nearest(result[rows, columns], reference, protocol))
+    return found if found.psnr > own.psnr else own
 
 
 def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8], *, on: Measured = "rgb", border: int = 0) -> float:
@@ -44,15 +94,40 @@ def ssim(a: NDArray[np.uint8], b: NDArray[np.uint8], *, on: Measured = "rgb", bo
 def _prepared(
     a: NDArray[np.uint8], b: NDArray[np.uint8], on: Measured, border: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    if a.shape != b.shape:
-        raise ValueError(f"pictures of different shapes: {a.shape} and {b.shape}")
+    _check_shapes(a, b)
     if 2 * border >= min(a.shape[:2]):
         raise ValueError(f"a border of {border} leaves nothing of {a.shape[:2]}")
     inside = slice(border, a.shape[0] - border), slice(border, a.shape[1] - border)
-    first, second = a[inside], b[inside]
-    if on == "y":
-        return luminance(first), luminance(second)
-    return first.astype(np.float64), second.astype(np.float64)
+    return _values(a[inside], on), _values(b[inside], on)
+
+
+def _check_shapes(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> None:
+    if a.shape != b.shape:
+        raise ValueError(f"pictures of different shapes: {a.shape} and {b.shape}")
+
+
+def _values(pixels: NDArray[np.uint8], on: Measured) -> NDArray[np.float64]:
+    return luminance(pixels) if on == "y" else pixels.astype(np.float64)
+
+
+def _window_of(shape: tuple[int, ...], protocol: Protocol) -> tuple[int, int, int, int]:
+    """Top, left, height and width of what is compared."""
+    margin = protocol.border + protocol.reach
+    height, width = (protocol.patch or side - 2 * margin for side in shape[:2])
+    top, left = ((side - length) // 2 for side, length in zip(shape[:2], (height, width), strict=True))
+    if min(height, width) < _WINDOW or min(top, left) < margin:
+        needed = 2 * margin + max(protocol.patch or 0, _WINDOW)
+        raise ValueError(f"{shape[1]}x{shape[0]} pixels, the comparison needs {needed} a side")
+    return top, left, height, width
+
+
+def _nearest(surroundings: NDArray[np.uint8], reference: NDArray[np.uint8], protocol: Protocol) -> tuple[int, int]:
+    """The shift (down, across) at which a part of `surroundings` differs least from `reference`."""
+    # Doubles inside, where 8-bit pictures would be summed in single precision.
+    field, part = (_values(pixels, protocol.on).astype(np.float32) for pixels in (surroundings, reference))
+    squares = np.asarray(cv2.matchTemplate(field, part, cv2.TM_SQDIFF))
+    down, across = np.unravel_index(int(squares.argmin()), squares.shape)
+    return int(down) - protocol.reach, int(across) - protocol.reach
 
 
 def _windowed(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,123 @@
+"""`upscale evaluate`: parse, call the service, show its report."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from upscale_cli.cli.run import PRECISIONS
+from upscale_cli.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:  # imported by the command itself: help and completion stay quick
+    from upscale_cli.services.evaluate_report import EvaluateReport, EvaluateRequest
+
+_SMALLEST_PATCH = 11
+"""SSIM's window."""
+
+
+def _complete_models(incomplete: str) -> list[str]:
+    from upscale_cli.weights.catalogue import load_catalogue
+
+    return [name for name in load_catalogue().entries if name.startswith(incomplete)]
+
+
+def evaluate_command(
+    hr: Annotated[Path, typer.Option("--hr", metavar="DIR", help="The folder of originals.")],
+    lr: Annotated[
+        Path | None,
+        typer.Option("--lr", metavar="DIR", help="Low-resolution pictures of the same names, suffixes apart."),
+    ] = None,
+    degrade: Annotated[
+        str | None,
+        typer.Option(
+            "--degrade",
+            metavar="clean|noise:SIGMA|jpeg:QUALITY",
+            help="Without --lr: what is done to the originals after bicubic reduction. Default: clean.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other noise.")] = 0,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "-n",
+            "--model",
+            metavar="NAME|FILE",
+            help="A model's name or a checkpoint file.",
+            autocompletion=_complete_models,
+        ),
+    ] = None,
+    crop_border: Annotated[
+        int, typer.Option("--crop-border", metavar="N", min=0, help="Pixels left out on each side. Default: 4.")
+    ] = 4,
+    channel: Annotated[
+        str, typer.Option("--channel", metavar="rgb|y", help="All three channels, or luminance as in MATLAB.")
+    ] = "rgb",
+    shift: Annotated[
+        int, typer.Option("--shift", metavar="N", min=0, help="The best of all shifts up to N pixels (CycleSR: 40).")
+    ] = 0,
+    patch: Annotated[
+        int | None,
+        typer.Option(
+            "--patch", metavar="N", min=_SMALLEST_PATCH, help="Only the middle N x N pixels count (CycleSR: 60)."
+        ),
+    ] = None,
+    self_ensemble: Annotated[
+        bool, typer.Option("-x", "--self-ensemble", help="Mean over 8 flips and turns: better, 8 times as slow.")
+    ] = False,
+    tile: Annotated[
+        str, typer.Option("-t", "--tile", metavar="auto|0|N", help="Tile side in input pixels; the result is the same.")
+    ] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", metavar="auto|cpu|cuda[:i]|mps|xpu", help="Where to compute.")
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option("--precision", metavar="|".join(PRECISIONS), help="As with 'upscale run'.")
+    ] = "auto",
+    offline: Annotated[bool, typer.Option("--offline", help="No network: the model must be here.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON line per picture on stdout, and one of the means.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only results and errors.")] = False,
+) -> int:
+    """Measure a model against originals: PSNR and SSIM beside bicubic's.
+
+    Originals are cut to multiples of the model's scale; the same command gives the same figures.
+    """
+    _check(channel=channel, precision=precision, tile=tile)
+    from upscale_cli.cli.evaluate_console import evaluate_console
+    from upscale_cli.imaging.quality import Protocol
+    from upscale_cli.services.evaluate_model import evaluate_model
+    from upscale_cli.services.evaluate_report import EvaluateRequest
+    from upscale_cli.services.upscale_report import UpscaleRequest
+    from upscale_cli.weights.store import offline_requested
+
+    how = UpscaleRequest(
+        (), model=model, self_ensemble=self_ensemble, tile=None if tile == "auto" else int(tile), device=device,
+        precision=precision, offline=offline_requested(offline),
+    )  # fmt: skip
+    protocol = Protocol("y" if channel == "y" else "rgb", crop_border, shift, patch)
+    request = EvaluateRequest(hr, protocol, how, lr, degrade, seed)
+    with evaluate_console(quiet=quiet, as_json=as_json) as console:
+        report = evaluate_model(request, console)
+        console.report(report, _heading(request, report))
+    return ExitCode.INPUTS_FAILED if report.failed else ExitCode.DONE
+
+
+def _check(*, channel: str, precision: str, tile: str) -> None:
+    """Raises UsageError for words that mean nothing."""
+    if channel not in ("rgb", "y"):
+        raise UsageError(f"--channel {channel}: is neither rgb nor y")
+    if precision not in PRECISIONS:
+        raise UsageError(f"--precision {precision}: is none of {', '.join(PRECISIONS)}")
+    if tile != "auto" and not tile.isdecimal():
+        raise UsageError(f"--tile {tile}: is neither auto nor a number of pixels")
+
+
+def _heading(request: "EvaluateRequest", report: "EvaluateReport") -> str:
+    """By what rules the table came about."""
+    rules = request.protocol
+    words = [f"x{report.scale}, {request.given}", "luminance" if rules.on == "y" else "RGB", f"border {rules.border}"]
+    words += [f"middle {rules.patch} x {rules.patch}"] if rules.patch else []
+    words += [f"best shift within {rules.reach}"] if rules.reach else []
+    words += ["self-ensemble"] if request.upscale.self_ensemble else []
+    return ", ".join(words)

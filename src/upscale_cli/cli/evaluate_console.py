@@ -1,0 +1,138 @@
+"""What `upscale evaluate` shows: progress and failures on stderr, JSON lines and the table on stdout."""
+
+import io
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from upscale_cli.cli.one_line import one_line
+from upscale_cli.errors import ResourceError
+from upscale_cli.imaging.quality import Score
+from upscale_cli.services.evaluate_report import EvaluateReport, PictureScores
+
+PLAIN_EVERY = 10.0
+"""Seconds between progress lines where stderr is no terminal."""
+
+
+class EvaluateConsole:
+    """Shows an evaluation (a `services.evaluate_model.Watch`): a bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self, bars: Progress | None, *, quiet: bool, as_json: bool) -> None:
+        self._bars = bars
+        self._quiet = quiet
+        self._as_json = as_json
+        self._name = ""
+        self._notes: set[str] = set()
+        self._spoken = time.monotonic()
+
+    def downloading(self, name: str, done: int, total: int | None) -> None:
+        """A checkpoint comes in."""
+        self._name = f"downloading {name}"
+        self.advanced(done / total if total else 0.0)
+
+    def started(self, name: str, number: int, count: int) -> None:
+        """A picture's turn."""
+        self._name = f"[{number}/{count}] {name}"
+        self.advanced(0.0)
+
+    def advanced(self, share: float) -> None:
+        """The model is that far."""
+        if self._bars is not None:
+            task = self._bars.task_ids[0] if self._bars.task_ids else self._bars.add_task("", total=1.0)
+            self._bars.update(task, completed=share, description=one_line(self._name))
+        elif time.monotonic() - self._spoken > PLAIN_EVERY:
+            self.message(f"{self._name}: {share:.0%}")
+
+    def measured(self, scores: PictureScores) -> None:
+        """A picture is measured or failed."""
+        if self._as_json:
+            self._result(json.dumps(scores.record()))
+        if scores.cause is not None:
+            self.message(f"failed: {scores.cause}", always=True)
+        for note in scores.notes:
+            self.message(f"{scores.picture}: {note}")
+
+    def message(self, text: str, *, always: bool = False) -> None:
+        """A line on stderr."""
+        self._spoken = time.monotonic()
+        if self._quiet and not always:
+            return
+        if self._bars is not None:
+            self._bars.console.print(Text(one_line(text)), soft_wrap=True)
+        else:
+            sys.stderr.write(one_line(text) + "\n")
+            sys.stderr.flush()
+
+    def report(self, report: EvaluateReport, heading: str) -> None:
+        """The last words: the table, or the means as JSON."""
+        if self._as_json:
+            self._result(json.dumps(report.record()))
+        elif report.failed < len(report.pictures):
+            self._result(_drawn(report, heading))
+        if report.failed:
+            self.message(f"{report.failed} of {len(report.pictures)} pictures could not be measured", always=True)
+
+    def _result(self, text: str) -> None:
+        """Lines of stdout.  Raises ResourceError where it takes no more."""
+        if self._bars is not None and sys.stdout.isatty():
+            # The same screen, on which only the bars' console knows where they are.
+            self._bars.console.print(Text.from_ansi(text), soft_wrap=True)
+            return
+        try:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+        except OSError as error:
+            raise ResourceError(f"standard output: {error.strerror}", "give the results somewhere to go") from error
+
+
+@contextmanager
+def evaluate_console(*, quiet: bool, as_json: bool) -> Iterator[EvaluateConsole]:
+    """A console for one evaluation; its bar is gone when the block ends."""
+    bars = None
+    if sys.stderr.isatty() and not quiet:
+        columns = TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn()
+        bars = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
+    with bars or nullcontext():
+        yield EvaluateConsole(bars, quiet=quiet, as_json=as_json)
+
+
+def _drawn(report: EvaluateReport, heading: str) -> str:
+    """The table as text."""
+    moved = any(_is_moved(picture.model) or _is_moved(picture.bicubic) for picture in report.pictures)
+    table = Table(title=Text(heading), title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("picture", overflow="fold")
+    for name in ("bicubic", report.model):
+        table.add_column(Text(f"{name}\nPSNR"), justify="right")
+        table.add_column("\nSSIM", justify="right")
+        if moved:
+            table.add_column("\nshift", justify="right")
+    for picture in report.pictures:
+        if picture.cause is None:
+            table.add_row(
+                Text(one_line(picture.picture)), *_cells(picture.bicubic, moved), *_cells(picture.model, moved)
+            )
+    table.add_section()
+    means = (*_cells(report.bicubic_mean, moved, mean=True), *_cells(report.model_mean, moved, mean=True))
+    table.add_row(f"mean of {len(report.pictures) - report.failed}", *means)
+    drawn = io.StringIO()
+    Console(file=drawn, force_terminal=sys.stdout.isatty()).print(table)
+    return drawn.getvalue().rstrip("\n")
+
+
+def _cells(score: Score | None, moved: bool, *, mean: bool = False) -> list[str]:
+    if score is None:
+        return ["", "", *([""] if moved else [])]
+    down, across = score.shift
+    return [f"{score.psnr:.2f}", f"{score.ssim:.4f}", *(["" if mean else f"{down:+d},{across:+d}"] if moved else [])]
+
+
+def _is_moved(score: Score | None) -> bool:
+    return score is not None and score.shift != (0, 0)

@@ -1,0 +1,97 @@
+"""`upscale evaluate`: how near a model's pictures come to the originals, beside bicubic enlargement."""
+
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from upscale_cli.errors import PictureError
+from upscale_cli.imaging import quality
+from upscale_cli.imaging.files import Header, Picture
+from upscale_cli.imaging.picture import Samples
+from upscale_cli.imaging.resize import BICUBIC, resize
+from upscale_cli.services.evaluate_report import EvaluateReport, EvaluateRequest, PictureScores
+from upscale_cli.services.evaluation_pairs import Pixels, as_rgb8, find_pairs, read_pair, reduction
+from upscale_cli.services.inputs import Input
+from upscale_cli.services.loading import find_model, load_model
+from upscale_cli.services.outputs import Target
+from upscale_cli.services.picture_job import Job, memory_of
+from upscale_cli.services.upscale_worker import Worker
+
+
+class Watch(Protocol):
+    """Who watches an evaluation."""
+
+    def downloading(self, name: str, done: int, total: int | None) -> None:
+        """A checkpoint comes in."""
+
+    def started(self, name: str, number: int, count: int) -> None:
+        """A picture's turn."""
+
+    def advanced(self, share: float) -> None:
+        """The current picture is upscaled to this share, in [0, 1]."""
+
+    def measured(self, scores: PictureScores) -> None:
+        """A picture is measured or failed."""
+
+    def message(self, text: str) -> None:
+        """Something the user should know."""
+
+
+def evaluate_model(request: EvaluateRequest, watch: Watch) -> EvaluateReport:
+    """Measures the model on every original of `request.hr`; one that cannot be read or measured is reported as such.
+
+    Raises UsageError where the request cannot be right, WeightsError without a model, ResourceError without memory.
+    """
+    request.check()
+    reduce = reduction(request.degrade or "clean")
+    choice = find_model(request.upscale.model)
+    pairs = find_pairs(request.hr, request.lr)
+    name = choice.stem if isinstance(choice, Path) else choice.name
+    model = load_model(choice, offline=request.upscale.offline, progress=partial(watch.downloading, name))
+    for note in model.notes:
+        watch.message(note)
+    worker = Worker(model, request.upscale, watch)
+    pictures = []
+    for number, (hr, lr) in enumerate(pairs, 1):
+        watch.started(hr.name, number, len(pairs))
+        try:
+            original, small = read_pair(hr, lr, model.scale, reduce, request.seed)
+            scores = _scores(worker, hr, original, small, request.protocol)
+        except PictureError as error:
+            scores = PictureScores(hr.name, cause=error)
+        watch.measured(scores)
+        pictures.append(scores)
+    return EvaluateReport(model.name, model.sha256, model.scale, tuple(pictures))
+
+
+def _scores(worker: Worker, hr: Input, original: Pixels, small: Picture, protocol: quality.Protocol) -> PictureScores:
+    """Upscales `small` as `upscale run` would, and compares.  Raises PictureError, ResourceError."""
+    size = int(original.shape[1]), int(original.shape[0])
+    # Bicubic first: what cannot be compared is refused before the network's long work.
+    bicubic = _compared(hr, resize(small.pixels, *size, BICUBIC), original, protocol)
+    done = worker.compute(_job(hr, small, size))
+    assert done.picture is not None
+    assert done.report is not None
+    return PictureScores(
+        hr.name,
+        size,
+        _compared(hr, done.picture.pixels, original, protocol),
+        bicubic,
+        done.report.precision,
+        done.report.seconds,
+        done.report.notes,
+    )
+
+
+def _job(hr: Input, small: Picture, size: tuple[int, int]) -> Job:
+    """The work of `upscale run` on a picture that is in memory already, and stays there."""
+    header = Header("PNG", small.width, small.height, small.bits, small.channels, has_alpha=False)
+    target = Target(hr, None, "PNG")
+    return Job(target, b"", header, size, size, memory_of(header, size, size, "PNG"), (), small)
+
+
+def _compared(hr: Input, result: Samples, original: Pixels, protocol: quality.Protocol) -> quality.Score:
+    try:
+        return quality.compare(as_rgb8(result), original, protocol)
+    except ValueError as error:
+        raise PictureError(f"{hr.name}: {error}", "take it out, or compare with a smaller border") from error
