@@ -30,7 +30,6 @@ class EvaluateConsole:
         self._quiet = quiet
         self._as_json = as_json
         self._name = ""
-        self._notes: set[str] = set()
         self._spoken = time.monotonic()
 
     def downloading(self, name: str, done: int, total: int | None) -> None:
