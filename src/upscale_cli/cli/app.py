@@ -11,6 +11,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from upscale_cli import __version__
+from upscale_cli.cli.degrade import degrade_command
+from upscale_cli.cli.evaluate import evaluate_command
 from upscale_cli.cli.models import models_app
 from upscale_cli.cli.one_line import one_line
 from upscale_cli.cli.run import run_command
@@ -26,6 +28,8 @@ app = typer.Typer(
 )
 app.command("run")(run_command)
 app.command("train")(train_command)
+app.command("degrade")(degrade_command)
+app.command("evaluate")(evaluate_command)
 app.add_typer(models_app, name="models")
 
 

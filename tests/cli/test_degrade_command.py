@@ -1,0 +1,94 @@
+"""`upscale degrade` as typed: exit codes, JSON, what stands on which stream."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from upscale_cli.cli.degrade import RECIPES as NAMED
+from upscale_cli.degradation.recipes import RECIPES
+
+Upscale = Callable[..., Any]
+
+
+@pytest.fixture
+def photos(folder: Path) -> Path:
+    """photos/a.png and photos/b.png, 40 x 32."""
+    (folder / "photos").mkdir()
+    for seed, name in enumerate(("a.png", "b.png")):
+        pixels = np.random.default_rng(seed).integers(0, 256, (32, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "photos" / name)
+    return folder / "photos"
+
+
+def test_a_folder(upscale: Upscale, photos: Path):
+    ended = upscale("degrade", "photos/", "-o", "lr/", "--scale", "4", "--recipe", "rwsr", "--seed", "1")
+    assert ended.code == 0
+    assert ended.out == ""
+    assert "photos/a.png -> lr/a.png (40x32 to 10x8" in ended.err
+    assert "2 done" in ended.err
+    assert len(Path("lr/manifest.jsonl").read_text().splitlines()) == 2
+    assert "2 skipped" in upscale("degrade", "photos/", "-o", "lr/", "--seed", "1").err
+
+
+def test_a_bad_picture_is_named_and_the_code_is_3(upscale: Upscale, photos: Path):
+    (photos / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    ended = upscale("degrade", "photos", "-o", "lr", "-q")
+    assert ended.code == 3
+    assert ended.err.count("photos/bad.png") == 2
+    assert "a.png" not in ended.err
+    assert Path("lr/a.png").exists()
+
+
+def test_json_has_what_was_drawn(upscale: Upscale, photos: Path):
+    ended = upscale("degrade", "photos", "-o", "lr", "--json", "-q", "--recipe", "srrescycgan-noise")
+    records = [json.loads(line) for line in ended.out.splitlines()]
+    assert [(record["input"], record["status"]) for record in records] == [
+        ("photos/a.png", "done"),
+        ("photos/b.png", "done"),
+    ]
+    assert records[0]["degradation"]["noise"] == {"kind": "gaussian", "sigma": 8.0, "peak": None}
+    assert ended.err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["photos"], ["--output"]),
+        (["photos", "-o", "lr", "--scale", "0"], ["--scale"]),
+        (["photos", "-o", "lr", "--seed", "-1"], ["--seed"]),
+        (["photos", "-o", "lr", "--recipe", "rwrs"], ["rwrs", "rwsr"]),
+        (["photos", "-o", "lr", "--recipe", "none.toml"], ["none.toml", "cannot be read"]),
+        (["photos", "-o", "photos"], ["photos/a.png is there itself"]),
+    ],
+)
+def test_a_wrong_request_is_one_line_and_code_2(upscale: Upscale, photos: Path, arguments: list[str], words: list[str]):
+    assert upscale("degrade", *arguments).complained(2, *words)
+    assert not Path("lr").exists()
+
+
+def test_help_names_every_recipe_and_imports_nothing_heavy():
+    assert NAMED.split(", ") == list(RECIPES)
+    script = (
+        "import sys\nfrom upscale_cli.cli.app import main\ntry:\n    main(['degrade', '--help'])\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        "print(sorted({'torch', 'cv2', 'numpy', 'PIL'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "--recipe" in done.stdout
+    assert done.stderr.strip() == "[]"
+
+
+def test_torch_is_not_needed(photos: Path):
+    script = (
+        "import sys\nfrom upscale_cli.cli.app import main\ntry:\n    main(['degrade', 'photos', '-o', 'lr', '-q'])\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
