@@ -86,6 +86,16 @@ def test_the_order_of_the_files_does_not_matter_but_name_and_seed_do(here: Path)
     assert not np.array_equal(_pixels("lr/a.png"), _pixels("other/a.png"))
 
 
+def test_it_is_the_name_below_the_folder_that_counts_and_not_where_the_folder_lies(here: Path):
+    Image.open("hr/a.png").save("hr/sub/a.png")
+    _run(seed=1, recursive=True)
+    Path("hr").rename("moved")
+    _run(str(here / "moved"), seed=1, recursive=True, output="again")
+    assert np.array_equal(_pixels("lr/a.png"), _pixels("again/a.png"))
+    assert np.array_equal(_pixels("lr/sub/a.png"), _pixels("again/sub/a.png"))
+    assert not np.array_equal(_pixels("lr/a.png"), _pixels("lr/sub/a.png"))
+
+
 def test_a_recipe_of_ones_own_and_another_scale(here: Path):
     Path("clean.toml").write_text(CLEAN)
     _run("hr/a.png", recipe="clean.toml", scale=3)
