@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from upscale_cli.cli import options
 from upscale_cli.errors import ExitCode
 
 RECIPES = "rwsr, srrescycgan-noise, srrescycgan-jpeg, dualsr, generic"
@@ -20,8 +21,8 @@ def degrade_command(
         typer.Option("--recipe", metavar="NAME|FILE.toml", help=f"How they are spoiled: {RECIPES}, or a file."),
     ] = "rwsr",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, another draw for each picture.")] = 0,
-    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Folders with all that is below.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over existing outputs.")] = False,
+    recursive: options.Recursive = False,
+    overwrite: options.Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line per picture on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
 ) -> int:

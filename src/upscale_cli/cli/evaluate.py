@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from upscale_cli.cli.run import PRECISIONS
+from upscale_cli.cli import options
 from upscale_cli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:  # imported by the command itself: help and completion stay quick
@@ -13,12 +13,6 @@ if TYPE_CHECKING:  # imported by the command itself: help and completion stay qu
 
 _SMALLEST_PATCH = 11
 """SSIM's window."""
-
-
-def _complete_models(incomplete: str) -> list[str]:
-    from upscale_cli.weights.catalogue import load_catalogue
-
-    return [name for name in load_catalogue().entries if name.startswith(incomplete)]
 
 
 def evaluate_command(
@@ -36,16 +30,7 @@ def evaluate_command(
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other noise.")] = 0,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "-n",
-            "--model",
-            metavar="NAME|FILE",
-            help="A model's name or a checkpoint file.",
-            autocompletion=_complete_models,
-        ),
-    ] = None,
+    model: options.Model = None,
     crop_border: Annotated[
         int, typer.Option("--crop-border", metavar="N", min=0, help="Pixels left out on each side. Default: 4.")
     ] = 4,
@@ -61,19 +46,11 @@ def evaluate_command(
             "--patch", metavar="N", min=_SMALLEST_PATCH, help="Only the middle N x N pixels count (CycleSR: 60)."
         ),
     ] = None,
-    self_ensemble: Annotated[
-        bool, typer.Option("-x", "--self-ensemble", help="Mean over 8 flips and turns: better, 8 times as slow.")
-    ] = False,
-    tile: Annotated[
-        str, typer.Option("-t", "--tile", metavar="auto|0|N", help="Tile side in input pixels; the result is the same.")
-    ] = "auto",
-    device: Annotated[
-        str, typer.Option("--device", metavar="auto|cpu|cuda[:i]|mps|xpu", help="Where to compute.")
-    ] = "auto",
-    precision: Annotated[
-        str, typer.Option("--precision", metavar="|".join(PRECISIONS), help="As with 'upscale run'.")
-    ] = "auto",
-    offline: Annotated[bool, typer.Option("--offline", help="No network: the model must be here.")] = False,
+    self_ensemble: options.SelfEnsemble = False,
+    tile: options.Tile = "auto",
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    offline: options.Offline = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON line per picture on stdout, and one of the means.")
     ] = False,
@@ -83,7 +60,9 @@ def evaluate_command(
 
     Originals are cut to multiples of the model's scale; the same command gives the same figures.
     """
-    _check(channel=channel, precision=precision, tile=tile)
+    if channel not in ("rgb", "y"):
+        raise UsageError(f"--channel {channel}: is neither rgb nor y")
+    precision, side = options.checked_precision(precision), options.parse_tile(tile)
     from upscale_cli.cli.evaluate_console import evaluate_console
     from upscale_cli.imaging.quality import Protocol
     from upscale_cli.services.evaluate_model import evaluate_model
@@ -92,8 +71,8 @@ def evaluate_command(
     from upscale_cli.weights.store import offline_requested
 
     how = UpscaleRequest(
-        (), model=model, self_ensemble=self_ensemble, tile=None if tile == "auto" else int(tile), device=device,
-        precision=precision, offline=offline_requested(offline),
+        (), model=model, self_ensemble=self_ensemble, tile=side, device=device, precision=precision,
+        offline=offline_requested(offline),
     )  # fmt: skip
     protocol = Protocol("y" if channel == "y" else "rgb", crop_border, shift, patch)
     request = EvaluateRequest(hr, protocol, how, lr, degrade, seed)
@@ -101,16 +80,6 @@ def evaluate_command(
         report = evaluate_model(request, console)
         console.report(report, _heading(request, report))
     return ExitCode.INPUTS_FAILED if report.failed else ExitCode.DONE
-
-
-def _check(*, channel: str, precision: str, tile: str) -> None:
-    """Raises UsageError for words that mean nothing."""
-    if channel not in ("rgb", "y"):
-        raise UsageError(f"--channel {channel}: is neither rgb nor y")
-    if precision not in PRECISIONS:
-        raise UsageError(f"--precision {precision}: is none of {', '.join(PRECISIONS)}")
-    if tile != "auto" and not tile.isdecimal():
-        raise UsageError(f"--tile {tile}: is neither auto nor a number of pixels")
 
 
 def _heading(request: "EvaluateRequest", report: "EvaluateReport") -> str:

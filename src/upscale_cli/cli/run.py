@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from upscale_cli.cli import options
 from upscale_cli.cli.interrupt import leave_at_once_when_interrupted
 from upscale_cli.errors import ExitCode, UsageError
 
@@ -14,13 +15,6 @@ if TYPE_CHECKING:
 
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-
-
-def _complete_models(incomplete: str) -> list[str]:
-    from upscale_cli.weights.catalogue import load_catalogue
-
-    return [name for name in load_catalogue().entries if name.startswith(incomplete)]
 
 
 def run_command(
@@ -33,31 +27,18 @@ def run_command(
             help="A file, a folder, a template like '{stem}_big.png', or - for stdout. Default: beside the input.",
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "-n",
-            "--model",
-            metavar="NAME|FILE",
-            help="A model's name or a checkpoint file.",
-            autocompletion=_complete_models,
-        ),
-    ] = None,
+    model: options.Model = None,
     scale: Annotated[
         float | None, typer.Option("-s", "--scale", help="By how much; other than x4 is resampled from x4.")
     ] = None,
     width: Annotated[int | None, typer.Option("--width", help="Output width in pixels, instead of a scale.")] = None,
     height: Annotated[int | None, typer.Option("--height", help="Output height in pixels, instead of a scale.")] = None,
-    self_ensemble: Annotated[
-        bool, typer.Option("-x", "--self-ensemble", help="Mean over 8 flips and turns: better, 8 times as slow.")
-    ] = False,
+    self_ensemble: options.SelfEnsemble = False,
     projection: Annotated[
         str,
         typer.Option("--projection", metavar="official|off", help="SRResCycGAN's projection by the noise estimate."),
     ] = "official",
-    tile: Annotated[
-        str, typer.Option("-t", "--tile", metavar="auto|0|N", help="Tile side in input pixels; the result is the same.")
-    ] = "auto",
+    tile: options.Tile = "auto",
     memory: Annotated[
         str | None,
         typer.Option(
@@ -66,17 +47,8 @@ def run_command(
             help="At most so much memory, as in 2G. Default: 60 % of what is free, at most 4G.",
         ),
     ] = None,
-    device: Annotated[
-        str, typer.Option("--device", metavar="auto|cpu|cuda[:i]|mps|xpu", help="Where to compute.")
-    ] = "auto",
-    precision: Annotated[
-        str,
-        typer.Option(
-            "--precision",
-            metavar="|".join(PRECISIONS),
-            help="auto takes a reduced format only where a probe of the picture shows no visible difference.",
-        ),
-    ] = "auto",
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
     output_format: Annotated[
         str | None, typer.Option("-f", "--format", help="png, jpg, webp, tif, bmp, ppm or avif. Default: png.")
     ] = None,
@@ -84,13 +56,13 @@ def run_command(
         int | None, typer.Option("--quality", help="For JPEG, WebP and AVIF; WebP's 100 is lossless.")
     ] = None,
     suffix: Annotated[str | None, typer.Option("--suffix", help="Behind the name, instead of _x4_MODEL.")] = None,
-    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Folders with all that is below.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over existing outputs.")] = False,
+    recursive: options.Recursive = False,
+    overwrite: options.Overwrite = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     metadata: Annotated[
         bool, typer.Option("--metadata/--no-metadata", help="Keep EXIF and note how the picture was made.")
     ] = True,
-    offline: Annotated[bool, typer.Option("--offline", help="No network: the model must be here.")] = False,
+    offline: options.Offline = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line per picture on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Settings and notes of every picture.")] = False,
@@ -101,7 +73,7 @@ def run_command(
     leave_at_once_when_interrupted()
     if output == "-" or (output is None and "-" in inputs):
         _check_stdout(as_json=as_json, dry_run=dry_run)
-    options = _checked(projection=projection, tile=tile, memory=memory, precision=precision)
+    settings = _checked(projection=projection, tile=tile, memory=memory, precision=precision)
     with run_console(quiet=quiet, verbose=verbose, as_json=as_json) as console:
         from upscale_cli.services.upscale_images import upscale_images
         from upscale_cli.services.upscale_report import UpscaleRequest
@@ -111,7 +83,7 @@ def run_command(
             inputs=tuple(inputs), output=output, model=model, scale=scale, width=width, height=height,
             self_ensemble=self_ensemble, device=device, format=output_format, quality=quality, suffix=suffix,
             recursive=recursive, overwrite=overwrite, dry_run=dry_run, metadata=metadata,
-            offline=offline_requested(offline), **options,
+            offline=offline_requested(offline), **settings,
         )  # fmt: skip
         report = upscale_images(request, console)
         console.summary(report)
@@ -136,14 +108,10 @@ def _checked(*, projection: str, tile: str, memory: str | None, precision: str) 
     """The options that are words or numbers with units.  Raises UsageError."""
     if projection not in ("official", "off"):
         raise UsageError(f"--projection {projection}: is neither official nor off")
-    if precision not in PRECISIONS:
-        raise UsageError(f"--precision {precision}: is none of {', '.join(PRECISIONS)}")
-    if tile != "auto" and not tile.isdecimal():
-        raise UsageError(f"--tile {tile}: is neither auto nor a number of pixels")
     return {
         "projection": projection == "official",
-        "precision": precision,
-        "tile": None if tile == "auto" else int(tile),
+        "precision": options.checked_precision(precision),
+        "tile": options.parse_tile(tile),
         "memory": None if memory is None else parse_memory(memory),
     }
 

@@ -1,0 +1,59 @@
+"""Options that several verbs share: the same name, help and meaning everywhere."""
+
+from typing import Annotated
+
+import typer
+
+from upscale_cli.errors import UsageError
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+
+def _complete_models(incomplete: str) -> list[str]:
+    from upscale_cli.weights.catalogue import load_catalogue
+
+    return [name for name in load_catalogue().entries if name.startswith(incomplete)]
+
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "-n",
+        "--model",
+        metavar="NAME|FILE",
+        help="A model's name or a checkpoint file.",
+        autocompletion=_complete_models,
+    ),
+]
+SelfEnsemble = Annotated[
+    bool, typer.Option("-x", "--self-ensemble", help="Mean over 8 flips and turns: better, 8 times as slow.")
+]
+Tile = Annotated[
+    str, typer.Option("-t", "--tile", metavar="auto|0|N", help="Tile side in input pixels; the result is the same.")
+]
+Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda[:i]|mps|xpu", help="Where to compute.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="|".join(PRECISIONS),
+        help="auto takes a reduced format only where a probe of the picture shows no visible difference.",
+    ),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="No network: the model must be here.")]
+Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Folders with all that is below.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over existing outputs.")]
+
+
+def checked_precision(precision: str) -> str:
+    """The same word.  Raises UsageError where it is none of PRECISIONS."""
+    if precision not in PRECISIONS:
+        raise UsageError(f"--precision {precision}: is none of {', '.join(PRECISIONS)}")
+    return precision
+
+
+def parse_tile(tile: str) -> int | None:
+    """Pixels a side, None for auto.  Raises UsageError for anything else."""
+    if tile != "auto" and not tile.isdecimal():
+        raise UsageError(f"--tile {tile}: is neither auto nor a number of pixels")
+    return None if tile == "auto" else int(tile)
