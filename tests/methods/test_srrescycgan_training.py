@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from upscale_cli.methods.srrescycgan.generator import Generator
-from upscale_cli.methods.srrescycgan.training import SupervisedStage, TrainingSettings, prepare
+from upscale_cli.methods.srrescycgan.training import FLAT_LEVELS, SupervisedStage, TrainingSettings, prepare
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +76,7 @@ def test_flat_colours_are_a_term_where_the_recipe_asks_for_it(tmp_path: Path):
     assert "flat" not in _prepare(tmp_path).losses(batch)
     # A picture of one colour shows what the term must be: any size of it has the same difference in every pixel.
     differences = []
-    for colour in itertools.product((0.0, 51.0, 102.0, 153.0, 204.0, 255.0), repeat=3):
+    for colour in itertools.product(FLAT_LEVELS, repeat=3):
         y = torch.tensor(colour)[None, :, None, None].expand(1, 3, 3, 5)
         with torch.no_grad():
             differences.append((stage.network(y)[0, :, 7, 11] - torch.tensor(colour)).abs().mean().item())

@@ -47,12 +47,12 @@ RECIPES = {
     ),
     "generic": DegradationSettings(  # configs/srrescycgan-generic.toml
         blur_sigma=(0.2, 1.8),
-        blur_probability=0.5,
+        blur_probability=0.4,
         kernels=("box", "bilinear", "bicubic", "bicubic", "bicubic", "lanczos"),
         noise_sigma=(0.0, 15.0),
-        noise_probability=0.6,
+        noise_probability=0.5,
         jpeg_quality=(30, 95),
-        jpeg_probability=0.5,
+        jpeg_probability=0.4,
     ),
 }
 

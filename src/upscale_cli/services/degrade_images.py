@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from upscale_cli.imaging.formats import FORMATS
 from upscale_cli.services.inputs import Input, collect_inputs
 from upscale_cli.services.outputs import STDOUT, Naming, Target, plan_outputs
 from upscale_cli.services.picture_job import Job
-from upscale_cli.services.pipeline import Watch, failure, run_overlapped
+from upscale_cli.services.pipeline import Watch, run_overlapped, settled_at_once
 from upscale_cli.services.provenance import SOFTWARE, read_provenance
 from upscale_cli.services.upscale_report import PictureReport, UpscaleReport
 
@@ -71,7 +72,8 @@ def degrade_images(request: DegradeRequest, watch: Watch) -> UpscaleReport:
     targets = _targets(request)
     folder = Path(request.output)
     earlier = read_manifest(folder)
-    waiting, reports = _settled_at_once(targets, request, settings, watch)
+    notes_of = partial(_notes_on, _settings_record(request, settings))
+    waiting, reports = settled_at_once(targets, notes_of, watch, overwrite=request.overwrite)
     stopped: ResourceError | None = None
     try:
         if waiting:
@@ -178,26 +180,11 @@ def _targets(request: DegradeRequest) -> list[Target]:
         raise UsageError(error.message, "choose another -o, or degrade them one by one") from error
 
 
-def _settled_at_once(
-    targets: Sequence[Target], request: DegradeRequest, settings: DegradationSettings, watch: Watch
-) -> tuple[list[Target], list[PictureReport]]:
-    """What is to be done, and reports of what cannot be, and of the outputs that exist and are left alone."""
-    waiting: list[Target] = []
-    reports: list[PictureReport] = []
-    wanted = _settings_record(request, settings)
-    for target in targets:
-        if target.fault is not None:
-            reports.append(failure(target, target.fault))
-        elif target.path is not None and os.path.lexists(target.path) and not request.overwrite:
-            found = _record_in(target.path)
-            same = found is not None and all(found.get(key) == wanted[key] for key in _SAME)
-            notes = () if same else ("it was made with other settings" if found else "it is not of this command",)
-            reports.append(PictureReport(target.source.name, str(target.path), "skipped", notes=notes))
-        else:
-            waiting.append(target)
-            continue
-        watch.finished(reports[-1])
-    return waiting, reports
+def _notes_on(wanted: Record, existing: Path) -> tuple[str, ...]:
+    found = _record_in(existing)
+    if found is None:
+        return ("it is not of this command",)
+    return () if all(found.get(key) == wanted[key] for key in _SAME) else ("it was made with other settings",)
 
 
 def _settings_record(request: DegradeRequest, settings: DegradationSettings) -> Record:

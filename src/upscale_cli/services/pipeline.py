@@ -1,8 +1,10 @@
 """Decode, compute and encode overlapped: while one picture is in the network, the next is read and the last written."""
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from threading import Condition
 from typing import Protocol, TypeVar
 
@@ -137,6 +139,28 @@ def run_overlapped(
         finally:
             batch.room.close()
     return batch.reports, batch.stopped
+
+
+def settled_at_once(
+    targets: Sequence[Target], notes_of: Callable[[Path], tuple[str, ...]], watch: Watch, *, overwrite: bool
+) -> tuple[list[Target], list[PictureReport]]:
+    """What is to be done, and reports of what cannot be, and of the outputs that exist and are left alone.
+
+    notes_of: what to say of an existing output.
+    """
+    waiting: list[Target] = []
+    reports: list[PictureReport] = []
+    for target in targets:
+        if target.fault is not None:
+            reports.append(failure(target, target.fault))
+        elif target.path is not None and os.path.lexists(target.path) and not overwrite:
+            notes = notes_of(target.path)
+            reports.append(PictureReport(target.source.name, str(target.path), "skipped", notes=notes))
+        else:
+            waiting.append(target)
+            continue
+        watch.finished(reports[-1])
+    return waiting, reports
 
 
 def failure(target: Target, error: UpscaleError) -> PictureReport:

@@ -1,6 +1,5 @@
 """`upscale run`: pictures in, larger pictures out; one bad picture neither stops the others nor hides."""
 
-import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +13,7 @@ from upscale_cli.imaging.formats import format_for
 from upscale_cli.services.inputs import collect_inputs
 from upscale_cli.services.loading import Model, describe_model, find_model, load_model
 from upscale_cli.services.outputs import Naming, Target, plan_outputs
-from upscale_cli.services.pipeline import failure, run_overlapped
+from upscale_cli.services.pipeline import failure, run_overlapped, settled_at_once
 from upscale_cli.services.provenance import made_otherwise, provenance
 from upscale_cli.services.upscale_report import PictureReport, UpscaleReport, UpscaleRequest
 from upscale_cli.weights.catalogue import Entry, load_catalogue
@@ -50,7 +49,8 @@ def upscale_images(request: UpscaleRequest, watch: Watch) -> UpscaleReport:
     targets = plan_outputs(inputs, _naming(request, sketch))
     if len(targets) < len(inputs):
         watch.message(f"left out: {len(inputs) - len(targets)} pictures that an earlier run made of the others")
-    waiting, reports = _settled_at_once(targets, request, sketch, watch)
+    notes_of = partial(_notes_on, request, sketch)
+    waiting, reports = settled_at_once(targets, notes_of, watch, overwrite=request.overwrite)
     stopped: ResourceError | None = None
     if waiting and request.dry_run:
         reports += _planned(waiting, request, choice, sketch, watch)
@@ -74,24 +74,9 @@ def _naming(request: UpscaleRequest, model: Model) -> Naming:
     )
 
 
-def _settled_at_once(
-    targets: Sequence[Target], request: UpscaleRequest, model: Model, watch: Watch
-) -> tuple[list[Target], list[PictureReport]]:
-    """What is to be done, and reports of what cannot be, and of the outputs that exist and are left alone."""
-    waiting: list[Target] = []
-    reports: list[PictureReport] = []
-    for target in targets:
-        if target.fault is not None:
-            reports.append(failure(target, target.fault))
-        elif target.path is not None and os.path.lexists(target.path) and not request.overwrite:
-            other = made_otherwise(target.path, provenance(request, model))
-            notes = ("it was made with other settings",) if other else ()
-            reports.append(PictureReport(target.source.name, str(target.path), "skipped", notes=notes))
-        else:
-            waiting.append(target)
-            continue
-        watch.finished(reports[-1])
-    return waiting, reports
+def _notes_on(request: UpscaleRequest, model: Model, existing: Path) -> tuple[str, ...]:
+    other = made_otherwise(existing, provenance(request, model))
+    return ("it was made with other settings",) if other else ()
 
 
 def _planned(

@@ -3,7 +3,7 @@
 x: the truth, x_hat: G_SR(y), RGB in [0, 255].  What rounding would spoil is computed in float32 whatever comes in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -98,12 +98,12 @@ def ms_ssim_loss(x_hat: Tensor, x: Tensor) -> Tensor:
     return 1 - (product * similarity.clamp_min(LEAST_SIMILARITY) ** SCALE_WEIGHTS[-1]).mean()
 
 
-def flat_pictures(levels: int) -> Tensor:
-    """Every combination of `levels` values of red, green and blue over [0, 1], each as a picture of one pixel.
+def flat_pictures(levels: Sequence[float]) -> Tensor:
+    """Every combination of `levels` for red, green and blue, each as a picture of one pixel -> (n^3, 3, 1, 1).
 
-    -> (levels^3, 3, 1, 1).  A network that continues its picture by reflection everywhere sees an endless flat area.
+    A network that continues its picture by reflection everywhere sees an endless flat area.
     """
-    values = torch.linspace(0, 1, levels)
+    values = torch.tensor(levels, dtype=torch.float32)
     return torch.cartesian_prod(values, values, values)[:, :, None, None]
 
 
