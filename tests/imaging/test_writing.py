@@ -36,7 +36,7 @@ def written(picture: Picture, file_format: str, **options: object) -> bytes:
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-@pytest.mark.parametrize(("bits", "channels", "alpha"), itertools.product((8, 16), (1, 3), (False, True)))
+@pytest.mark.parametrize(("bits", "channels", "alpha"), list(itertools.product((8, 16), (1, 3), (False, True))))
 def test_round_trip(bits: int, channels: int, alpha: bool, file_format: str) -> None:
     picture = a_picture(bits, channels, alpha)
     asked = {"bits": bits, "has_alpha": alpha, "channels": picture.channels}

@@ -134,7 +134,7 @@ def test_turned_copies_run_together_where_their_frames_are_alike(monkeypatch, ba
 
 
 def test_batches_are_as_large_as_memory_allows_except_on_a_cpu():
-    plan = Plan(tile=16, memory=1000 * 16 * 16 * 5)
+    plan = Plan(tile=16, memory=1000 * 18 * 18 * 5)  # 16 and a halo of 1 on either side
     elsewhere = torch.empty(1, 3, 40, 40, device="meta")
     assert upscaler._batch_size(FakeNetwork(), elsewhere, plan) == 5
     assert upscaler._batch_size(FakeNetwork(), elsewhere, Plan(tile=16, memory=1)) == 1

@@ -28,7 +28,8 @@ def test_a_recipe_becomes_a_checkpoint_that_describes_itself(tmp_path: Path, mon
     state, metadata = read_state_dict(report.outcome.exported)
     assert sum(tensor.numel() for tensor in state.values()) == report.plan.parameters
     assert (metadata["method"], metadata["recipe"], metadata["steps"]) == ("srrescycgan", "tiny", "6")
-    assert json.loads(metadata["options"]) == {"features": 4, "blocks": 1, "noise_estimate": "upsampled"}
+    expected = {"features": 4, "blocks": 1, "noise_estimate": "upsampled", "decoder_padding": "zeros"}
+    assert json.loads(metadata["options"]) == expected
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 6
 
 
