@@ -23,7 +23,7 @@ from upscale_cli.methods.srrescycgan.losses import gan_loss, ragan_discriminator
 DSGAN = np.load(Path(__file__).with_name("srrescycgan_dsgan.npz"))
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "srrescycgan"
 SMALL = "disc_vgg128_small_nf2"
-needs_pictures = pytest.mark.skipif(not GOLDEN.is_dir(), reason="needs the photographs its numbers were made of, which are no part of this project")
+needs_pictures = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the photographs behind these numbers are not here")
 
 
 def _fill(network: nn.Module, seed: int) -> None:
