@@ -8,7 +8,7 @@ from upscale_cli.training.watch import Progress
 
 
 class MetricsLog:
-    """Appends steps to a JSONL file; lines of steps after `after` (lost by a kill) are dropped first.
+    """Appends steps to a JSONL file (an `Observer`); lines of steps after `after` (lost by a kill) are dropped first.
 
     Raises ResourceError where it cannot be written, here and in `write`.
     """
@@ -25,6 +25,9 @@ class MetricsLog:
         line = json.dumps(record | validated) + "\n"
         with naming_faults(self._path, len(line)), self._path.open("a", encoding="utf-8") as file:
             file.write(line)
+
+    def close(self) -> None:
+        """Each step is in the file already."""
 
 
 def _lines(path: Path) -> list[str]:
