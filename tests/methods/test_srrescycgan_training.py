@@ -36,7 +36,7 @@ def _prepare(folder: Path, **values: Any) -> SupervisedStage:
         "data": {"train": folder, "holdout": ["1"]},
         "generator": {"features": 8, "blocks": 2, "noise_estimate": "robust"},
     }
-    return prepare(TrainingSettings.model_validate(tables | values))
+    return prepare(TrainingSettings.model_validate(tables | values), lambda text: None)
 
 
 def test_the_seed_decides_the_weights_and_the_batches(tmp_path: Path):

@@ -43,9 +43,13 @@ def test_changes_go_over_tables_key_by_key():
 
 
 def test_only_paths_are_rooted():
-    tables = {"name": "train", "data": {"train": "../in", "holdout": ["x"]}, "unknown": {"train": "y"}}
+    tables = {
+        "name": "train",
+        "data": {"train": "../in", "lr": "small", "holdout": ["x"]},
+        "unknown": {"train": "y"},
+    }
     assert rooted(tables, RecipeSettings, Path("/somewhere/configs")) == tables | {
-        "data": {"train": "/somewhere/in", "holdout": ["x"]}
+        "data": {"train": "/somewhere/in", "lr": "/somewhere/configs/small", "holdout": ["x"]}
     }
     assert rooted({"data": {"train": "/absolute"}}, RecipeSettings, Path("/x")) == {"data": {"train": "/absolute"}}
     assert rooted({"data": 3}, RecipeSettings, Path("/x")) == {"data": 3}

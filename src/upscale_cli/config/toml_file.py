@@ -46,7 +46,10 @@ def _sentence(fault: Any, model: type[BaseModel]) -> str:
         return f"unknown key '{key}'" + (f", did you mean '{near[0]}'?" if near else "")
     if fault["type"] == "missing":
         return f"'{key}' is missing"
-    return f"'{key}' = {fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
+    said = fault["msg"].removeprefix("Value error, ")
+    if isinstance(fault["input"], Mapping):  # of a table as a whole, whose keys the sentence names itself
+        return f"'{key}': {said}" if key else said
+    return f"'{key}' = {fault['input']!r}: {said}"
 
 
 def _known_keys(model: type[BaseModel]) -> list[str]:

@@ -1,6 +1,6 @@
 """What a method must offer. Rooms are plain modules; these protocols say what their files must hold."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:  # a broken training module must not break inference
@@ -39,5 +39,5 @@ class Trainer(Protocol):
 
     TrainingSettings: "type[RecipeSettings]"
 
-    def prepare(self, settings: Any) -> "Trainable":
-        """The recipe ready to run."""
+    def prepare(self, settings: Any, message: Callable[[str], None]) -> "Trainable":
+        """The recipe ready to run, its pictures decoded.  message: told what a person should read."""

@@ -71,7 +71,7 @@ def train_from_recipe(
     place = _training_device(device)
     _check_folder(folder, settings, resume, watch.message)
     prepare_device(place, training=True)
-    trainable = load_trainer(settings.method).prepare(settings)
+    trainable = load_trainer(settings.method).prepare(settings, watch.message)
     plan = _plan(settings, folder, place, sum(p.numel() for p in trainable.network.parameters()))
     if dry_run:
         trainable.draw(0)

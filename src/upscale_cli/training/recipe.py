@@ -4,7 +4,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -45,11 +45,16 @@ def rooted(tables: Mapping[str, Any], model: type[BaseModel], folder: Path) -> T
     result = dict(tables)
     for key, value in tables.items():
         kind = model.model_fields[key].annotation if key in model.model_fields else None
-        if kind is Path and isinstance(value, str):
+        if isinstance(value, str) and _is_path(kind):
             result[key] = str((folder / Path(value).expanduser()).resolve())
         elif isinstance(kind, type) and issubclass(kind, BaseModel) and isinstance(value, Mapping):
             result[key] = rooted(value, kind, folder)
     return result
+
+
+def _is_path(kind: Any) -> bool:
+    """Path, an annotated one, or either of them or nothing."""
+    return kind is Path or any(_is_path(part) for part in get_args(kind))
 
 
 def to_toml(tables: Mapping[str, Any]) -> str:

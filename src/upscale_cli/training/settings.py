@@ -1,9 +1,9 @@
 """What every recipe has, whatever its method: data, length, optimiser, saving. A method adds its own tables."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from upscale_cli.config.toml_file import Settings
 
@@ -14,20 +14,41 @@ def _existing_folder(path: Path) -> Path:
     return path
 
 
+_Folder = Annotated[Path, AfterValidator(_existing_folder)]
 _Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class DataSettings(Settings):
     """Where pictures come from. Paths in a recipe are relative to the recipe's own folder."""
 
-    train: Annotated[Path, AfterValidator(_existing_folder)]
+    train: _Folder
     """Folder of high-resolution pictures."""
+    lr: _Folder | None = None
+    """Folder of their low-resolution partners, of the same names, suffixes apart, and the originals' size over the
+    scale. Left out, the recipe's degradation makes them."""
     holdout: tuple[str, ...] = ()
     """File stems of `train` that are never trained on; validation is measured on them."""
+    validation: _Folder | None = None
+    """Folder of high-resolution pictures that validation is measured on beside those held out."""
+    validation_lr: _Folder | None = None
+    """Folder of their low-resolution partners. Left out, the recipe's degradation makes them."""
+    source: _Folder | None = None
+    """Folder of low-resolution photographs without partners, for the methods that learn from such."""
     plain_share: float = Field(default=0.0, ge=0, le=1)
-    """Share of samples that are two plain colours instead of a photograph: they keep flat areas flat."""
+    """Share of samples that are two plain colours instead of a photograph: they keep flat areas flat. Ours."""
+    mixup: float = Field(default=0.0, ge=0, le=1)
+    """Share of samples that are a mixture of two, lam a + (1 - lam) b with lam from Beta(1.2, 1.2). SRResCGAN's
+    released code mixes half of its batches so; the papers do not say so."""
     workers: int = Field(default=2, ge=0, le=64)
     """Threads that draw batches ahead, 0 for none; the batches are the same."""
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        if self.validation_lr is not None and self.validation is None:
+            raise ValueError("validation_lr needs validation, the folder of its originals")
+        if self.lr is not None and self.plain_share:
+            raise ValueError("plain_share needs the recipe's degradation, which lr puts out of use: set it to 0")
+        return self
 
 
 class OptimiserSettings(Settings):

@@ -4,6 +4,7 @@ A term of ours beside them, off by default, keeps flat colours what they are.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,8 @@ from upscale_cli.imaging.tensors import from_tensor, to_tensor
 from upscale_cli.methods.srrescycgan.config import GeneratorSettings
 from upscale_cli.methods.srrescycgan.generator import SCALE, Generator
 from upscale_cli.methods.srrescycgan.losses import content_loss, flat_pictures, tv_loss
-from upscale_cli.training.datasets import Batch, draw_batch, load_pictures
+from upscale_cli.training.datasets import Batch, draw_batch
+from upscale_cli.training.pictures import Pair, load_pictures
 from upscale_cli.training.settings import RecipeSettings
 from upscale_cli.weights.checkpoint import write_safetensors
 
@@ -55,22 +57,18 @@ class TrainingSettings(RecipeSettings):
 class SupervisedStage:
     """G_SR learning from degraded copies of good pictures (a `Trainable`)."""
 
-    def __init__(self, settings: TrainingSettings) -> None:
+    def __init__(self, settings: TrainingSettings, message: Callable[[str], None]) -> None:
         torch.manual_seed(settings.seed)
         self.settings = settings
         self.network: nn.Module = Generator(settings.generator)
         self._body = torch.bfloat16 if settings.precision == "bf16" else torch.float32
-        pictures = load_pictures(settings.data, SCALE, settings.patch)
-        self._train = pictures.train
-        self._validation = [
-            (self._degraded(hr, np.random.default_rng((settings.seed, i))), hr)
-            for i, hr in enumerate(pixels[:VALIDATED, :VALIDATED] for pixels in pictures.holdout)
-        ]
+        self._pictures = load_pictures(settings.data, SCALE, settings.patch, message)
+        self._validation = [self._validated(pair, i) for i, pair in enumerate(self._pictures.validation)]
 
     def draw(self, step: int) -> Batch:
         """Paired patches of section 3.5."""
         s = self.settings
-        return draw_batch(self._train, s.seed, step, s.batch, s.patch, SCALE, self._degraded, s.data.plain_share)
+        return draw_batch(self._pictures, s.data, s.seed, step, range(s.batch), s.patch, SCALE, self._degraded)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """10 L_1 + L_tv, in grey levels, and the term of flat colours where the recipe gives it a weight."""
@@ -106,16 +104,22 @@ class SupervisedStage:
         }
         write_safetensors(network.state_dict(), path, metadata)
 
+    def _validated(self, pair: Pair, index: int) -> tuple[Pixels, Pixels]:
+        hr = pair.hr[:VALIDATED, :VALIDATED]
+        if pair.lr is not None:
+            return pair.lr[: VALIDATED // SCALE, : VALIDATED // SCALE], hr
+        return self._degraded(hr, np.random.default_rng((self.settings.seed, index))), hr
+
     def _degraded(self, hr: Pixels, rng: np.random.Generator) -> Pixels:
         return degrade(hr, SCALE, self.settings.degradation, rng)
 
 
-def prepare(settings: TrainingSettings) -> SupervisedStage:
-    """The recipe ready to run: pictures decoded, network initialised by the seed.
+def prepare(settings: TrainingSettings, message: Callable[[str], None]) -> SupervisedStage:
+    """The recipe ready to run: pictures decoded, network initialised by the seed.  message: told what was found.
 
     Raises UsageError, PictureError for pictures that cannot be trained on.
     """
-    return SupervisedStage(settings)
+    return SupervisedStage(settings, message)
 
 
 def _grey_levels(side: Tensor) -> Tensor:
