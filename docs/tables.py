@@ -53,6 +53,8 @@ def models_table() -> str:
     catalogue = read_toml(program_catalogue())
     lines: list[Row] = []
     for name, entry in catalogue["models"].items():
+        if entry.get("role") == "features":
+            continue
         model = Entry.model_validate({**entry, "name": name})
         whence = "ships with the program" if model.file else "downloaded when first used"
         default = ", the default" if name == catalogue["default"] else ""

@@ -64,6 +64,26 @@ def test_list_shows_every_model(cache: Path) -> None:
     assert plain["srrescgan"][1:4] == ["x4", "1.5 MB", "not downloaded"]
 
 
+def test_feature_networks_are_listed_apart_from_upscalers(cache: Path) -> None:
+    listed = records(run("list", "--json"))
+    assert (listed["vgg19"]["role"], listed["srrescgan"]["role"]) == ("features", "upscaler")
+    plain = {line.split("\t")[0]: line.split("\t") for line in run("list").splitlines()}
+    assert plain["vgg19"][1:5] == ["-", "574.7 MB", "not downloaded", "BSD-3-Clause"]
+    assert plain["lpips-alex"][3] == "bundled"
+    assert "sha256 prefix dcbb9e9d" in run("info", "vgg19")
+    assert run("path", "lpips-alex").strip().endswith(".safetensors")
+    with pytest.raises(WeightsError, match=r"vgg19: .*offline.*begins with dcbb9e9d.*upscale models pull vgg19"):
+        run("pull", "vgg19")
+    with pytest.raises(WeightsError, match="vgg19: is not on this machine"):
+        run("verify", "vgg19")
+    assert "was not in the cache" in run("remove", "vgg19")
+
+
+def test_a_file_that_is_not_the_published_one_is_not_taken_for_it(cache: Path, checkpoint: Path) -> None:
+    with pytest.raises(WeightsError, match=r"expected sha256 dcbb9e9d\.\.\., got"):
+        run("import", checkpoint, "--name", "vgg19")
+
+
 def test_list_at_a_terminal_is_a_table(cache: Path) -> None:
     """A pseudo-terminal as stdout: columns with headings, nothing cut off."""
     command = f"{sys.executable} -c \"from upscale_cli.cli.models import models_app; models_app(['list'])\""
@@ -126,10 +146,10 @@ def test_verify_names_what_is_damaged(cache: Path, checkpoint: Path) -> None:
         path.write_bytes(path.read_bytes()[:-1] + b"\xff")
     result = CliRunner().invoke(models_app, ["verify", "--json"])
     assert {name: record["ok"] for name, record in records(result.stdout).items()} == {
-        "srrescycgan-generic": True, "one": False, "three": False, "two": True,
+        "srrescycgan-generic": True, "lpips-alex": True, "one": False, "three": False, "two": True,
     }  # fmt: skip
     assert isinstance(result.exception, WeightsError)
-    assert "2 of 4 models" in str(result.exception)
+    assert "2 of 5 models" in str(result.exception)
     assert "one.weights: is damaged" in str(result.exception)
     with pytest.raises(WeightsError, match="srrescgan: is not on this machine"):
         run("verify", "srrescgan")

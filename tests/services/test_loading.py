@@ -19,6 +19,8 @@ def test_names_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("UPSCALE_CACHE", str(tmp_path / "cache"))
     assert isinstance(find_model("srrescgan"), Entry)
     (tmp_path / "srrescgan").touch()
+    with pytest.raises(UsageError, match="vgg19: is a feature network"):
+        find_model("vgg19")
     assert isinstance(find_model("srrescgan"), Entry), "a name of the catalogue is never a file"
     (tmp_path / "mine").touch()
     assert find_model("mine") == Path("mine")

@@ -8,7 +8,7 @@ import pytest
 from upscale_cli.errors import UsageError, WeightsError
 from upscale_cli.methods import ROOMS
 from upscale_cli.weights import places
-from upscale_cli.weights.catalogue import check_name, load_catalogue
+from upscale_cli.weights.catalogue import Entry, FeatureNetwork, check_name, load_catalogue
 
 SHA = "ab" * 32
 OWN = f'[models.mine]\nmethod = "srrescycgan"\nscale = 4\nurls = ["https://a.example/m"]\nsha256 = "{SHA}"\n'
@@ -38,7 +38,8 @@ def test_the_program_s_own_entries_are_complete() -> None:
     official = {"srrescycgan-noise", "srrescycgan-jpeg", "srrescycgan-unknown", "srrescycgan-aim", "srrescgan"}
     assert official <= set(catalogue.entries)
     for entry in catalogue.entries.values():
-        assert entry.method in ROOMS
+        if isinstance(entry, Entry):
+            assert entry.method in ROOMS
         assert all((entry.licence, entry.source, entry.description, entry.trained_on))
         if entry.file is not None:
             assert (places.bundled_folder() / entry.file).is_file()
@@ -50,6 +51,29 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
         load_catalogue().find("srrescycgan-ami")
     with pytest.raises(UsageError, match="models list"):
         load_catalogue().find("???")
+
+
+def test_a_feature_network_is_listed_and_upscales_nothing() -> None:
+    catalogue = load_catalogue()
+    vgg = catalogue.find("vgg19")
+    assert isinstance(vgg, FeatureNetwork)
+    assert (vgg.known_sha256, vgg.bytes) == ("dcbb9e9d", 574_673_361)
+    assert "vgg19" not in catalogue.upscalers
+    assert "srrescgan" in catalogue.upscalers
+    with pytest.raises(UsageError, match=r"vgg19: is a feature network.*upscales nothing.*models list"):
+        catalogue.upscaler("vgg19")
+
+
+def test_a_feature_network_may_have_mirrors_and_be_no_default(write) -> None:
+    write('[models.vgg19]\nurls = ["https://mirror.example/vgg.pth"]\n')
+    vgg = load_catalogue().find("vgg19")
+    assert vgg.urls[0] == "https://mirror.example/vgg.pth"
+    assert isinstance(vgg, FeatureNetwork)
+    assert vgg.sha256_prefix == "dcbb9e9d"
+    path = write('default = "vgg19"\n')
+    with pytest.raises(UsageError, match=r"default: 'vgg19' is a feature network and upscales nothing") as caught:
+        load_catalogue()
+    assert str(path) in str(caught.value)
 
 
 def test_mirrors_come_first_and_change_nothing_else(write) -> None:
@@ -82,6 +106,10 @@ def test_users_add_models_and_choose_the_default(write, tmp_path: Path) -> None:
         (OWN.replace("https://a.example/m", "gdrive:../x"), "https://host/path or gdrive"),
         ('[models.srrescgan]\nurls = ["http://a.example/m"]\n', "https://host/path or gdrive"),
         (OWN.replace(SHA, "ab"), "sha256"),
+        (OWN + 'sha256_prefix = "abababab"\n', "give sha256 alone"),
+        (OWN.replace("sha256", "sha256_prefix").replace(SHA, "abababa"), "sha256_prefix"),
+        (OWN + 'role = "features"\n', "unknown key 'method'"),
+        (OWN + 'role = "feature"\n', "role"),
         (OWN.replace("sha256", "sha265"), "unknown key 'sha265', did you mean 'sha256'"),
         (OWN + "bytes = 0\n", "bytes"),
         (OWN + 'file = "../m.safetensors"\n', "file"),

@@ -149,7 +149,8 @@ def _row(report: "ModelReport") -> tuple[str, ...]:
     size = entry.bytes or (report.path.stat().st_size if report.path else None)
     shown = f"{size / 1e6:.1f} MB" if size else "?"
     where = f"{report.where}, default" if report.default else report.where
-    return entry.name, f"x{entry.scale}", shown, where, entry.licence, entry.description
+    scale = f"x{entry.scale}" if entry.role == "upscaler" else "-"
+    return entry.name, scale, shown, where, entry.licence, entry.description
 
 
 def _print_table(reports: "list[ModelReport]") -> None:
@@ -174,7 +175,7 @@ def _show_verdicts(verdicts: "list[Verdict]", failed: str, as_json: bool) -> Non
             _print_json({"name": verdict.name, "ok": file is not None, "file": file, "fault": verdict.fault or None})
         elif verdict.file is not None:
             note = (
-                "; its publisher gives no sha256: this one is kept and must stay the same"
+                "; its publisher gives no whole sha256: this one is kept and must stay the same"
                 if verdict.file.pinned
                 else ""
             )

@@ -12,7 +12,7 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 def _complete_models(incomplete: str) -> list[str]:
     from upscale_cli.weights.catalogue import load_catalogue
 
-    return [name for name in load_catalogue().entries if name.startswith(incomplete)]
+    return [name for name in load_catalogue().upscalers if name.startswith(incomplete)]
 
 
 Model = Annotated[

@@ -51,15 +51,15 @@ def find_model(name: str | None) -> Entry | Path:
     """The catalogue's entry (the default for None), or a file of the user's.  Raises UsageError where it is neither."""
     catalogue = load_catalogue()
     if name is None:
-        return catalogue.find(catalogue.default)
+        return catalogue.upscaler(catalogue.default)
     if name in catalogue.entries:
-        return catalogue.entries[name]
+        return catalogue.upscaler(name)
     path = Path(name)
     if os.path.isfile(path):  # noqa: PTH113 - which would raise for a name too long
         return path
     if path.suffix in FILE_SUFFIXES or path.name != name:
         raise UsageError(f"--model {name}: there is no such file", "check the path, or see 'upscale models list'")
-    return catalogue.find(name)
+    return catalogue.upscaler(name)
 
 
 def describe_model(choice: Entry | Path) -> Model:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from upscale_cli.errors import UsageError, WeightsError
-from upscale_cli.weights.catalogue import Catalogue, Entry, check_name, load_catalogue
+from upscale_cli.weights.catalogue import Catalogue, Checkpoint, Entry, FeatureNetwork, check_name, load_catalogue
 from upscale_cli.weights.store import Store, StoredFile
 
 if TYPE_CHECKING:  # listing models needs no torch
@@ -22,7 +22,7 @@ Progress = Callable[[str, int, int | None], None]
 class ModelReport:
     """A model and where its checkpoint is on this machine (path: None if it is not here)."""
 
-    entry: Entry
+    entry: Entry | FeatureNetwork
     where: Where
     path: Path | None
     default: bool
@@ -107,7 +107,8 @@ def import_model(
     state, metadata = read_state_dict(file)
     known = catalogue.entries.get(name)
     if known is not None:
-        _require_fit(state, known.method, known.options, file)
+        if isinstance(known, Entry):
+            _require_fit(state, known.method, known.options, file)
         store.adopt(known, file)
         return _report(known, catalogue, store)
     _require_fit(state, method, options or {}, file)
@@ -137,19 +138,19 @@ def _require_fit(state: "Mapping[str, Tensor]", method: str, options: Mapping[st
     require_tensors(state, load_method(method).expected_tensors(options), str(file))
 
 
-def _verdict(entry: Entry, look: Callable[[Entry], StoredFile]) -> Verdict:
+def _verdict(entry: Checkpoint, look: Callable[[Checkpoint], StoredFile]) -> Verdict:
     try:
         return Verdict(entry.name, look(entry))
     except WeightsError as error:
         return Verdict(entry.name, None, str(error))
 
 
-def _report(entry: Entry, catalogue: Catalogue, store: Store) -> ModelReport:
+def _report(entry: Entry | FeatureNetwork, catalogue: Catalogue, store: Store) -> ModelReport:
     path = store.location(entry)
     return ModelReport(entry, _where(entry, path, catalogue, store), path, entry.name == catalogue.default)
 
 
-def _where(entry: Entry, path: Path | None, catalogue: Catalogue, store: Store) -> Where:
+def _where(entry: Checkpoint, path: Path | None, catalogue: Catalogue, store: Store) -> Where:
     if path is None:
         return "not downloaded"
     if path != store.path(entry):

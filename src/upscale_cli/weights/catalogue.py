@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -44,33 +44,54 @@ def _check_address(url: str) -> str:
 SafeName = Annotated[str, AfterValidator(check_name)]
 Address = Annotated[str, AfterValidator(_check_address)]
 Sha256 = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{64}$")]
+Sha256Prefix = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9a-fA-F]{8,63}$")]
 
 
-class Entry(Settings):
-    """One checkpoint. `file` names one that ships with the program; `urls` are tried in order.
+class Checkpoint(Settings):
+    """One file of weights. `file` names one that ships with the program; `urls` are tried in order.
 
     sha256, bytes: of the file; None only where the publisher never gave them, then the first download is pinned.
-    options: what the method must know about this checkpoint (its room's README says).
+    sha256_prefix: the first digits, where the publisher gives no more; the download must begin with them.
     """
 
     name: SafeName
-    method: str
-    scale: int = Field(ge=1, le=16)
     file: SafeName | None = None
     urls: tuple[Address, ...] = ()
     sha256: Sha256 | None = None
+    sha256_prefix: Sha256Prefix | None = None
     bytes: int | None = Field(default=None, gt=0)
     licence: str = "unknown"
     source: str = ""
     description: str = ""
     trained_on: str = ""
-    options: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def known_sha256(self) -> str | None:
+        """As many of the sha256's first digits as the catalogue has."""
+        return self.sha256 or self.sha256_prefix
 
     @model_validator(mode="after")
-    def _has_an_identity(self) -> "Entry":
+    def _has_an_identity(self) -> "Checkpoint":
         if self.sha256 is None and (self.file is not None or not self.urls):
             raise ValueError("sha256 may be absent only where the checkpoint is downloaded and nothing else is known")
+        if self.sha256 is not None and self.sha256_prefix is not None:
+            raise ValueError("sha256 and sha256_prefix are of the same file: give sha256 alone")
         return self
+
+
+class Entry(Checkpoint):
+    """A model that upscales.  options: what the method must know about this checkpoint (its room's README says)."""
+
+    role: Literal["upscaler"] = "upscaler"
+    method: str
+    scale: int = Field(ge=1, le=16)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class FeatureNetwork(Checkpoint):
+    """Weights that compare pictures, for training and for measuring, and upscale none."""
+
+    role: Literal["features"]
 
 
 class _CatalogueFile(Settings):
@@ -85,12 +106,25 @@ class Catalogue:
     default: the name used when none is asked for.  imported: the names that live in the cache alone.
     """
 
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, Entry | FeatureNetwork]
     default: str
     imported: frozenset[str] = frozenset()
 
-    def find(self, name: str) -> Entry:
-        """The entry called `name`.  Raises UsageError with the nearest names."""
+    @property
+    def upscalers(self) -> list[str]:
+        """The names that `upscale run --model` takes."""
+        return [name for name, entry in self.entries.items() if isinstance(entry, Entry)]
+
+    def upscaler(self, name: str) -> Entry:
+        """The model called `name`.  Raises UsageError where there is none, or it is a feature network."""
+        entry = self.find(name)
+        if isinstance(entry, FeatureNetwork):
+            hint = "'upscale models list' shows those that upscale"
+            raise UsageError(f"{name}: is a feature network, for training and measuring, and upscales nothing", hint)
+        return entry
+
+    def find(self, name: str) -> Entry | FeatureNetwork:
+        """The checkpoint called `name`.  Raises UsageError with the nearest names."""
         if name in self.entries:
             return self.entries[name]
         near = difflib.get_close_matches(name, self.entries, n=3, cutoff=0.4)
@@ -104,16 +138,21 @@ def load_catalogue() -> Catalogue:
     Raises UsageError naming the file and the keys where one is wrong, WeightsError where an import's record is damaged.
     """
     own = _read(places.program_catalogue())
-    entries = {name: _entry(name, table, places.program_catalogue()) for name, table in own.models.items()}
+    entries: dict[str, Entry | FeatureNetwork] = {
+        name: _entry(name, table, places.program_catalogue()) for name, table in own.models.items()
+    }
     fixed = frozenset(entries)
-    default = own.default or next(iter(entries))
+    default, chosen_in = own.default or next(iter(entries)), places.program_catalogue()
     imported = [entry for entry in _imported(places.cache_folder()) if entry.name not in entries]
     entries |= {entry.name: entry for entry in imported}
     for path in places.user_catalogues():
         users = _read(path)
-        default = users.default or default
+        if users.default:
+            default, chosen_in = users.default, path
         for name, table in users.models.items():
             entries[name] = _merge(name, table, entries, fixed, path)
+    if isinstance(entries.get(default), FeatureNetwork):
+        raise UsageError(f"{chosen_in}: default: {default!r} is a feature network and upscales nothing")
     return Catalogue(entries, default, frozenset(entry.name for entry in imported if entries[entry.name] is entry))
 
 
@@ -121,11 +160,18 @@ def _read(path: Path) -> _CatalogueFile:
     return parse(_CatalogueFile, read_toml(path), str(path))
 
 
-def _entry(name: str, table: Mapping[str, Any], path: Path) -> Entry:
-    return parse(Entry, {**table, "name": name}, f"{path}: models.{name}")
+def _entry(name: str, table: Mapping[str, Any], path: Path) -> Entry | FeatureNetwork:
+    kind: type[Entry | FeatureNetwork] = FeatureNetwork if table.get("role") == "features" else Entry
+    return parse(kind, {**table, "name": name}, f"{path}: models.{name}")
 
 
-def _merge(name: str, table: dict[str, Any], entries: Mapping[str, Entry], fixed: frozenset[str], path: Path) -> Entry:
+def _merge(
+    name: str,
+    table: dict[str, Any],
+    entries: Mapping[str, Entry | FeatureNetwork],
+    fixed: frozenset[str],
+    path: Path,
+) -> Entry | FeatureNetwork:
     """The user's `table` for `name`: mirrors for a known model, or a model of the user's own."""
     known = entries.get(name)
     if known is not None and set(table) == {"urls"}:

@@ -21,7 +21,10 @@ _HEADER_LIMIT = 100_000_000
 _HARMLESS = re.compile(
     r"collections (OrderedDict|Counter)|torch (Size|device|\w+Storage)|torch\.storage \w+Storage"
     r"|torch\._utils _rebuild_(tensor|tensor_v2|parameter)|torch\.serialization _get_layout|_codecs encode"
+    r"|torch\.nn\.parameter Parameter|torch FloatTensor"
 )
+_OLD_TENSOR = "torch FloatTensor"
+"""How torch named a tensor before 0.2, as in torchvision's VGG files; called with a number, it makes a large one."""
 
 
 def is_safetensors(path: Path) -> bool:
@@ -74,7 +77,14 @@ def _check_zip(path: Path, file: BinaryIO) -> None:
 
 def _check_pickle(path: Path, stream: IO[bytes]) -> None:
     """Read the opcodes up to the pickle's end without executing one."""
+    old_tensors, before, last = False, "", ""
     for opcode, argument, _ in pickletools.genops(stream):
+        old_tensors |= opcode.name == "GLOBAL" and argument == _OLD_TENSOR
+        empty = last == "EMPTY_TUPLE" or (last == "TUPLE1" and before.startswith("TUPLE"))
+        if old_tensors and opcode.name in ("REDUCE", "NEWOBJ") and not empty:
+            raise WeightsError(f"{path}: makes a tensor of a size of its own; nothing was executed")
+        if "PUT" not in opcode.name:
+            before, last = last, opcode.name
         if opcode.name in ("GLOBAL", "INST") and not _HARMLESS.fullmatch(str(argument)):
             name = str(argument).replace(" ", ".")[:100]
             raise WeightsError(f"{path}: holds {name!r}, which is not part of network weights; nothing was executed")

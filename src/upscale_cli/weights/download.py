@@ -201,16 +201,15 @@ class _Attempt:
             raise RefusedError(
                 "does not say how long the file is, so that a cut one could not be told from a whole one"
             )
-        if self._part.sha256() != self._want.sha256:
+        if not self._want.accepts(self._part.sha256()):
             raise BrokenLineError(f"the server closed the line after {self._part.size:,} bytes, which are not the file")
 
     def _checked(self) -> str:
         """The whole part's sha256, once it is the wanted one."""
         digest = self._part.sha256()
-        if self._want.sha256 in (None, digest):
+        if self._want.accepts(digest):
             return digest
-        origin = "pinned at the first download" if self._want.pinned else "expected"
-        message = f"{origin} sha256 {self._want.sha256}, got {digest}"
+        message = f"{self._want}, got {digest}"
         trust = "if you trust the new file: 'upscale models remove' it, then pull it again" if self._want.pinned else ""
         raise self._wrong(message, trust)
 

@@ -23,6 +23,7 @@ from upscale_cli.weights.atomic import create
 STALE_S = 24 * 3600
 """Seconds after which an abandoned part, or any other temporary file, is swept."""
 _PIECE = 1 << 20
+_SHA256_DIGITS = 64
 _in_use: set[str] = set()
 """Names of this process's own parts."""
 
@@ -33,11 +34,28 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True)
 class Want:
-    """What a file must be.  pinned: the hash comes from this machine's first download, not from the catalogue."""
+    """What a file must be.  sha256: as many of its first digits as are known.
+
+    pinned: the hash comes from this machine's first download, not from the catalogue.
+    """
 
     sha256: str | None
     bytes: int | None
     pinned: bool = False
+
+    @property
+    def exact(self) -> bool:
+        """Is the whole sha256 known?"""
+        return len(self.sha256 or "") == _SHA256_DIGITS
+
+    def accepts(self, digest: str) -> bool:
+        """May a file of this sha256 be the wanted one?"""
+        return digest.startswith(self.sha256 or "")
+
+    def __str__(self) -> str:
+        """In a message: 'expected sha256 ab12...'."""
+        origin = "pinned at the first download" if self.pinned else "expected"
+        return f"{origin} sha256 {self.sha256}{'' if self.exact else '...'}"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from upscale_cli.disk import free_bytes, publish
 from upscale_cli.errors import UsageError, WeightsError
 from upscale_cli.weights import places
 from upscale_cli.weights.atomic import disk_errors, disk_full, write_whole
-from upscale_cli.weights.catalogue import IMPORTED_SUFFIX, Entry
+from upscale_cli.weights.catalogue import IMPORTED_SUFFIX, Checkpoint, Entry
 from upscale_cli.weights.part import Part, Progress, Want, claim, discard, hash_file, parts, sweep
 
 
@@ -53,26 +53,26 @@ class Store:
         self.root = root if root is not None else places.cache_folder()
         self._fetcher = fetcher
 
-    def path(self, entry: Entry) -> Path:
+    def path(self, entry: Checkpoint) -> Path:
         """Where the checkpoint lies in the cache, or would lie."""
         return self.root / f"{entry.name}.weights"
 
-    def location(self, entry: Entry) -> Path | None:
+    def location(self, entry: Checkpoint) -> Path | None:
         """Where the checkpoint is, bundled or cached; None if it is not here. Does not check its content."""
         return next((path for path in self._places(entry) if path.is_file()), None)
 
-    def find(self, entry: Entry) -> StoredFile | None:
+    def find(self, entry: Checkpoint) -> StoredFile | None:
         """The checkpoint if it is here and right, else None."""
         return self._look(entry)[0]
 
-    def verify(self, entry: Entry) -> StoredFile:
+    def verify(self, entry: Checkpoint) -> StoredFile:
         """The checkpoint, hashed anew.  Raises WeightsError where it is absent or not what it should be."""
         found, fault = self._look(entry)
         if found is None:
             raise WeightsError(fault or f"{entry.name}: is not on this machine", f"upscale models pull {entry.name}")
         return found
 
-    def obtain(self, entry: Entry, *, offline: bool, progress: Progress | None = None) -> StoredFile:
+    def obtain(self, entry: Checkpoint, *, offline: bool, progress: Progress | None = None) -> StoredFile:
         """The checkpoint, downloaded if need be; a damaged one is fetched again.  progress(bytes done, of how many).
 
         Raises WeightsError where it cannot be had or trusted, ResourceError where the disk is full.
@@ -87,7 +87,7 @@ class Store:
             with self._locked(entry):
                 return self.find(entry) or self._download(entry, progress)  # perhaps another process was quicker
 
-    def adopt(self, entry: Entry, source: Path) -> StoredFile:
+    def adopt(self, entry: Checkpoint, source: Path) -> StoredFile:
         """Take a copy of the file `source` as the checkpoint.  Raises WeightsError where it is not the right one."""
         with disk_errors(self.root, source.stat().st_size):
             self.root.mkdir(parents=True, exist_ok=True)
@@ -96,8 +96,8 @@ class Store:
                     while piece := file.read(1 << 20):
                         copy.append(piece)
                 want = self._want(entry)
-                if want.sha256 not in (None, copy.sha256()):
-                    raise WeightsError(f"{source}: expected sha256 {want.sha256}, got {copy.sha256()}")
+                if not want.accepts(copy.sha256()):
+                    raise WeightsError(f"{source}: {want}, got {copy.sha256()}")
                 return self._publish(entry, copy, copy.sha256())
 
     def reserve(self, name: str) -> Path:
@@ -117,7 +117,7 @@ class Store:
             write_whole(self._beside(entry, IMPORTED_SUFFIX), entry.model_dump_json(indent=1).encode())
         return entry
 
-    def remove(self, entry: Entry) -> bool:
+    def remove(self, entry: Checkpoint) -> bool:
         """Delete the cached checkpoint and what is recorded of it; False if there was nothing.
 
         Raises UsageError for one that ships with the program.
@@ -133,14 +133,14 @@ class Store:
                 discard(path)
         return bool(there)
 
-    def _beside(self, entry: Entry, suffix: str) -> Path:
+    def _beside(self, entry: Checkpoint, suffix: str) -> Path:
         return self.root / (entry.name + suffix)
 
-    def _places(self, entry: Entry) -> list[Path]:
+    def _places(self, entry: Checkpoint) -> list[Path]:
         bundled = [places.bundled_folder() / entry.file] if entry.file is not None else []
         return [*bundled, self.path(entry)]
 
-    def _look(self, entry: Entry) -> tuple[StoredFile | None, str]:
+    def _look(self, entry: Checkpoint) -> tuple[StoredFile | None, str]:
         """(the right file or None, what is wrong with the one that is here or "")."""
         fault = ""
         want = self._want(entry)
@@ -152,27 +152,30 @@ class Store:
             except OSError as error:
                 fault = f"{path}: cannot be read: {error.strerror}"
                 continue
-            if digest == want.sha256:
-                return StoredFile(path, digest, size), ""
-            if want.sha256 is None:  # put there by the user: taken on trust, as a download would be
+            if not want.accepts(digest):
+                fault = f"{path}: is damaged: {want}, got {digest}"
+                continue
+            if not want.exact:  # put there by the user: taken on trust, as a download would be
                 with contextlib.suppress(OSError):
                     self._pin(entry, digest, size)
-                return StoredFile(path, digest, size, pinned=True), ""
-            fault = f"{path}: is damaged: expected sha256 {want.sha256}, got {digest}"
+            return StoredFile(path, digest, size, pinned=not want.exact), ""
         return None, fault
 
-    def _absent(self, entry: Entry, fault: str, offline: bool) -> WeightsError:
+    def _absent(self, entry: Checkpoint, fault: str, offline: bool) -> WeightsError:
         if fault:
             return WeightsError(
                 fault, "delete that file, then get it again" if entry.urls else "install or import it again"
             )
         if not offline:
             return WeightsError(f"{entry.name}: is not on this machine, and has no address to be fetched from")
-        identity = f", its sha256 is {entry.sha256}" if entry.sha256 else ""
+        begins = "is" if entry.sha256 else "begins with"
+        identity = f", its sha256 {begins} {entry.known_sha256}" if entry.known_sha256 else ""
         hint = f"put the file from {entry.urls[0] if entry.urls else entry.source} at {self.path(entry)}{identity}"
+        if entry.urls:
+            hint += f"; or, with a network, 'upscale models pull {entry.name}'"
         return WeightsError(f"{entry.name}: is not on this machine, and the program is offline", hint)
 
-    def _download(self, entry: Entry, progress: Progress | None) -> StoredFile:
+    def _download(self, entry: Checkpoint, progress: Progress | None) -> StoredFile:
         want = self._want(entry)
         sweep(self.root)
         with claim(self.root, entry.name, want.sha256) as copy:
@@ -184,8 +187,8 @@ class Store:
                 raise WeightsError(f"{entry.name}: {error.message}", error.hint) from error
             return self._publish(entry, copy, digest)
 
-    def _publish(self, entry: Entry, copy: Part, digest: str) -> StoredFile:
-        new = self._want(entry).sha256 is None
+    def _publish(self, entry: Checkpoint, copy: Part, digest: str) -> StoredFile:
+        new = not self._want(entry).exact
         if new:  # before the file: one without its pin would be trusted whatever it is
             self._pin(entry, digest, copy.size)
         publish(copy.path, self.path(entry))
@@ -196,7 +199,7 @@ class Store:
 
         return self._fetcher or Downloader()
 
-    def _want(self, entry: Entry) -> Want:
+    def _want(self, entry: Checkpoint) -> Want:
         """What the file must be: as the catalogue says, else as it was when it first came."""
         if entry.sha256 is not None:
             return Want(entry.sha256, entry.bytes)
@@ -204,17 +207,17 @@ class Store:
             pin = json.loads(self._beside(entry, ".pin.json").read_bytes())
             return Want(str(pin["sha256"]), int(pin["bytes"]), pinned=True)
         except FileNotFoundError:
-            return Want(None, entry.bytes)
+            return Want(entry.sha256_prefix, entry.bytes)
         except (OSError, ValueError, KeyError, TypeError) as error:
             hint = f"upscale models remove {entry.name}, then pull it again"
             raise WeightsError(f"{self._beside(entry, '.pin.json')}: is damaged", hint) from error
 
-    def _pin(self, entry: Entry, digest: str, size: int) -> None:
+    def _pin(self, entry: Checkpoint, digest: str, size: int) -> None:
         record = {"sha256": digest, "bytes": size}
         write_whole(self._beside(entry, ".pin.json"), json.dumps(record).encode())
 
     @contextlib.contextmanager
-    def _locked(self, entry: Entry) -> Iterator[None]:
+    def _locked(self, entry: Checkpoint) -> Iterator[None]:
         """Alone with this model's download, where the file system has locks; it is right without them too."""
         from filelock import FileLock
 

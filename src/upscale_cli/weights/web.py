@@ -52,6 +52,7 @@ class Policy:
 
     helpers: Mapping[str, tuple[str, ...]] = field(
         default_factory=lambda: {
+            "download.pytorch.org": ("*.pytorch.org",),
             "drive.google.com": ("docs.google.com", "drive.usercontent.google.com", "*.googleusercontent.com"),
             "github.com": ("*.githubusercontent.com",),
             "huggingface.co": ("*.huggingface.co", "*.hf.co"),

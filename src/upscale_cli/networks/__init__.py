@@ -1,0 +1,1 @@
+"""Networks that several rooms need: those whose features training and measuring compare pictures by."""
