@@ -58,6 +58,6 @@ class ResourceError(UpscaleError):
 
 
 class TrainingStateError(UpscaleError):
-    """Training cannot go on: non-finite loss, or nothing to resume from."""
+    """Training cannot go on: non-finite loss, nothing to resume from, or with another recipe than it began with."""
 
     exit_code = ExitCode.TRAINING_STATE

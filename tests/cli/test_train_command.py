@@ -138,8 +138,19 @@ def test_a_dry_run_tells_and_writes_nothing(recipe: Path, tmp_path: Path):
     ended = _run(tmp_path, "train", str(recipe), "--dry-run", "--device", "cpu")
     assert ended.code == 0
     assert ended.out.startswith("tiny: srrescycgan, ")
-    assert ended.out.endswith("parameters, 4 steps of 2 patches of 8x8 pixels on cpu, into runs/tiny\n")
+    assert ended.out.endswith("parameters, 4 steps of 2 patches of 8x8 pixels in fp32 on cpu, into runs/tiny\n")
+    assert ended.err == "pictures: 1 to train on (0.0 megapixels), 1 to validate on; 0 MB in memory\n"
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_printed_recipe_trains(recipe: Path, tmp_path: Path):
+    printed = _run(tmp_path, "train", "--print-config", "srrescycgan")
+    assert (printed.code, printed.err) == (0, "")
+    (tmp_path / "mine.toml").write_text(printed.out)
+    small = ["data.train=in", "generator.features=4", "generator.blocks=1", "batch=2", "patch=8"]
+    ended = _run(tmp_path, "train", "mine.toml", "--dry-run", *(f"--set={override}" for override in small))
+    assert ended.code == 0
+    assert ended.out.startswith("mine: srrescycgan, ")
 
 
 def test_time_up_saves_and_the_printed_command_goes_on(recipe: Path, tmp_path: Path):
@@ -200,7 +211,11 @@ def test_ctrl_c_before_the_first_step_is_clean(tmp_path: Path):
 @pytest.mark.parametrize(
     "arguments, words",
     [
+        ([], "CONFIG is missing"),
+        (["--print-config", "srrescycgen"], "unknown method 'srrescycgen' (did you mean 'srrescycgan'?)"),
         (["none.toml"], "none.toml: cannot be read"),
+        (["tiny.toml", "--set", "data.trian=in"], "unknown key 'data.trian', did you mean 'data.train'?"),
+        (["tiny.toml", "--set", "lr=1e-4"], "unknown key 'lr', did you mean 'data.lr' or 'optimiser.lr'?"),
         (["tiny.toml", "--set", "max_steps"], "--set max_steps: is not KEY=VALUE"),
         (["tiny.toml", "--max-time", "soon"], "--max-time soon: is not a time"),
         (["tiny.toml", "--device", "tpu"], "unknown device 'tpu'"),
@@ -221,6 +236,15 @@ def test_nothing_to_resume_is_exit_6(recipe: Path, tmp_path: Path):
     ended = _run(tmp_path, "train", str(recipe), "--resume")
     assert ended.code == 6
     assert "nothing to resume" in ended.err
+
+
+def test_resuming_with_another_recipe_is_exit_6(recipe: Path, tmp_path: Path):
+    assert _run(tmp_path, "train", str(recipe), "-q", "--set", "max_steps=1").code == 0
+    changed = ["train", str(recipe), "--resume", "--set", "max_steps=2", "--set", "batch=3"]
+    ended = _run(tmp_path, *changed)
+    assert (ended.code, len(ended.err.splitlines())) == (6, 1)
+    assert "runs/tiny: its run had other settings: batch 2 -> 3" in ended.err
+    assert _run(tmp_path, *changed, "--force-config").code == 0
 
 
 def test_a_loss_that_is_not_finite_is_exit_6(recipe: Path, tmp_path: Path):

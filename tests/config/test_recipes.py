@@ -1,7 +1,9 @@
 """Every recipe in configs/ parses as it stands and takes a step, made small."""
 
+import re
 import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from PIL import Image
 from upscale_cli.config.toml_file import parse
 from upscale_cli.methods import ROOMS, load_trainer
 from upscale_cli.services.train_method import train_from_recipe
+from upscale_cli.services.training_recipe import complete_recipe
 from upscale_cli.training.watch import Progress
 
 RECIPES = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
@@ -60,3 +63,25 @@ def test_it_steps_once(path: Path, tmp_path: Path):
     assert report.outcome is not None
     assert report.outcome.finished
     assert report.outcome.exported.exists()
+
+
+@pytest.mark.parametrize("method", ROOMS)
+def test_the_printed_recipe_explains_every_key_and_is_the_defaults(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    text = complete_recipe(method)
+    lines = text.splitlines()
+    unexplained = [
+        line
+        for before, line in pairwise(lines)
+        if re.match(r"(# )?[a-z_]+ =|\[", line) and not before.startswith("# ") and not line.startswith("method =")
+    ]
+    assert unexplained == []
+    tables = tomllib.loads(text)
+    model = load_trainer(method).TrainingSettings
+    monkeypatch.chdir(tmp_path)
+    Path(tables["data"]["train"]).mkdir()
+    required = {"name": tables["name"], "method": method, "data": {"train": tables["data"]["train"]}}
+    assert model.model_validate(tables) == model.model_validate(required)
+    uncommented = tomllib.loads(re.sub(r"(?m)^# (?=[a-z_]+ = )", "", text))
+    assert uncommented["data"]["lr"]

@@ -11,12 +11,14 @@ from upscale_cli.errors import UsageError
 
 class Inner(Settings):
     rate: float = Field(default=1.0, gt=0)
+    counts: tuple[int, ...] = ()
 
 
 class Outer(Settings):
     name: str
     count: int = 1
     inner: Inner = Inner()
+    other: Inner = Inner()
 
 
 def test_tables_become_frozen_settings(tmp_path: Path):
@@ -38,10 +40,30 @@ def test_every_fault_is_named_at_once():
         "'name' is missing",
         "'count' = 'many'",
         "'inner.rate' = -1",
-        "unknown key 'inner.raet', did you mean 'rate'?",
+        "unknown key 'inner.raet', did you mean 'inner.rate'?",
         "unknown key 'nmae', did you mean 'name'?",
     ):
         assert words in text
+
+
+@pytest.mark.parametrize(
+    "tables, words",
+    [
+        ({"coutn": 1}, "unknown key 'coutn', did you mean 'count'?"),
+        ({"other": {"coutns": 1}}, "unknown key 'other.coutns', did you mean 'other.counts'?"),
+        ({"iner": {"rate": 1}}, "unknown key 'iner', did you mean 'inner'?"),
+        ({"rate": 1}, "unknown key 'rate', did you mean 'inner.rate' or 'other.rate'?"),
+        ({"zzz": 1}, "a.toml: unknown key 'zzz' (mend"),
+        ({"count": "many"}, "'count' = 'many' should be a valid integer"),
+        ({"inner": 3}, "'inner' = 3 should be a table"),
+        ({"name": {"x": 1}}, "'name': should be a valid string"),
+        ({"inner": {"counts": "ab"}}, "'inner.counts' = 'ab' should be a list, as in [1, 2]"),
+    ],
+)
+def test_a_fault_reads_as_a_sentence(tables: dict[str, object], words: str):
+    with pytest.raises(UsageError) as caught:
+        parse(Outer, {"name": "x"} | tables, "a.toml")
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("content, words", [(b"a = ", "is not valid TOML"), (b"a = '\xff'", "is not valid TOML")])

@@ -70,7 +70,7 @@ def test_all_faults_of_a_recipe_come_in_one_error(tmp_path: Path):
         "no such folder",
         "'optimiser.lr' = 0",
         "the lower bound comes first",
-        "unknown key 'generator.featurs', did you mean 'features'?",
+        "unknown key 'generator.featurs', did you mean 'generator.features'?",
     ):
         assert words in str(caught.value)
     assert not (tmp_path / "run").exists()
@@ -109,31 +109,106 @@ def test_two_trainings_never_share_a_folder(tmp_path: Path):
 @pytest.mark.parametrize(
     "overrides, words",
     [
-        (["name=other"], "name = 'tiny', this recipe has 'other'"),
         (["generator.blocks=2"], "the checkpoint is of another network"),
         (["generator.features=8"], r"is .* there and .* in this recipe"),
     ],
 )
-def test_a_run_of_another_recipe_is_not_resumed(tmp_path: Path, overrides: list[str], words: str):
+def test_a_run_of_another_network_is_not_resumed(tmp_path: Path, overrides: list[str], words: str):
     recipe, folder = write_recipe(tmp_path, max_steps=1), tmp_path / "run"
     _train(recipe, output=folder)
     with pytest.raises(TrainingStateError, match=words):
+        _train(recipe, output=folder, overrides=overrides, resume=True, force_config=True)
+
+
+@pytest.mark.parametrize(
+    "overrides, said",
+    [
+        (["optimiser.lr=5e-5", "seed=3"], "seed 0 -> 3, optimiser.lr 0.0001 -> 5e-05"),
+        (["data.plain_share=0.5"], "data.plain_share 0.0 -> 0.5"),
+        (["generator.blocks=2", "data.workers=0"], "generator.blocks 1 -> 2"),
+    ],
+)
+def test_a_changed_recipe_is_resumed_only_when_forced(tmp_path: Path, overrides: list[str], said: str):
+    recipe, folder = write_recipe(tmp_path, max_steps=1), tmp_path / "run"
+    _train(recipe, output=folder)
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir())
+    with pytest.raises(TrainingStateError) as caught:
         _train(recipe, output=folder, overrides=overrides, resume=True)
-    _train(recipe, output=folder, resume=True)
+    assert caught.value.message == f"{folder}: its run had other settings: {said}"
+    assert "--force-config" in caught.value.hint
+    assert sorted((path.name, path.stat().st_mtime_ns) for path in folder.iterdir()) == before
 
 
-def test_changed_settings_are_said_when_resumed(tmp_path: Path):
+def test_a_forced_change_is_said_and_becomes_the_run_s_recipe(tmp_path: Path):
     recipe, folder, watch = write_recipe(tmp_path), tmp_path / "run", Silent()
     _train(recipe, output=folder)
-    _train(recipe, output=folder, overrides=["max_steps=8", "optimiser.lr=5e-5"], resume=True, watch=watch)
+    overrides = ["max_steps=8", "optimiser.lr=5e-5"]
+    _train(recipe, output=folder, overrides=overrides, resume=True, force_config=True, watch=watch)
     assert watch.messages[0] == "resumed with other settings: max_steps 6 -> 8, optimiser.lr 0.0001 -> 5e-05"
     assert watch.began == (6, 8, 2)
+    _train(recipe, output=folder, overrides=overrides, resume=True)
+
+
+def test_another_name_is_another_run_forced_or_not(tmp_path: Path):
+    recipe, folder = write_recipe(tmp_path, max_steps=1), tmp_path / "run"
+    _train(recipe, output=folder)
+    for force in (False, True):
+        with pytest.raises(TrainingStateError, match="name = 'tiny', this recipe has 'other'"):
+            _train(recipe, output=folder, overrides=["name=other"], resume=True, force_config=force)
+
+
+def test_what_changes_no_result_may_change_without_a_word(tmp_path: Path):
+    recipe, folder, watch = write_recipe(tmp_path, max_steps=2), tmp_path / "run", Silent()
+    _train(recipe, output=folder)
+    _train(recipe, output=folder, overrides=["data.workers=0", "save_every=1"], resume=True, watch=watch)
+    assert not any("other settings" in text for text in watch.messages)
+
+
+def test_pictures_that_have_moved_are_said_and_no_more(tmp_path: Path):
+    recipe, folder, watch = write_recipe(tmp_path, max_steps=2), tmp_path / "run", Silent()
+    _train(recipe, output=folder)
+    moved = (tmp_path / "pictures").rename(tmp_path / "elsewhere")
+    _train(recipe, output=folder, overrides=[f"data.train={moved}"], resume=True, watch=watch)
+    assert watch.messages[0] == f"resumed with other settings: data.train {tmp_path / 'pictures'} -> {moved}"
+
+
+@pytest.mark.parametrize("schedule, free", [("milestones", True), ("cosine", False)])
+def test_more_steps_need_no_force_where_the_rate_does_not_depend_on_them(tmp_path: Path, schedule: str, free: bool):
+    recipe, folder, watch = write_recipe(tmp_path), tmp_path / "run", Silent()
+    chosen = [f"optimiser.schedule={schedule}"]
+    _train(recipe, output=folder, overrides=[*chosen, "max_steps=2"])
+    more = {"output": folder, "overrides": [*chosen, "max_steps=4"], "resume": True}
+    if not free:
+        with pytest.raises(TrainingStateError, match="max_steps 2 -> 4"):
+            _train(recipe, **more)
+        return
+    _train(recipe, **more, watch=watch)
+    assert watch.messages[0] == "resumed with other settings: max_steps 2 -> 4"
+
+
+def test_a_recipe_of_a_newer_program_is_one_sentence(tmp_path: Path):
+    recipe = write_recipe(tmp_path, version=2, unheard_of=3)
+    with pytest.raises(UsageError) as caught:
+        _train(recipe)
+    assert caught.value.message == f"{recipe}: is a recipe of version 2, this program knows version 1"
+    assert caught.value.hint == "it needs a newer upscale-cli"
+
+
+@pytest.mark.parametrize("place", ["thesis.txt", "thesis.txt/below", "x" * 300])
+def test_a_folder_that_cannot_be_is_refused_before_pictures_are_read(tmp_path: Path, place: str):
+    (tmp_path / "thesis.txt").write_text("mine")
+    watch = Silent()
+    for resume in (False, True):
+        with pytest.raises(UsageError, match=r"is a file|cannot be used"):
+            _train(write_recipe(tmp_path), output=tmp_path / place, resume=resume, watch=watch)
+    assert watch.messages == []
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path):
     report = _train(write_recipe(tmp_path), output=tmp_path / "run", dry_run=True)
     assert report.outcome is None
     assert (report.plan.name, report.plan.max_steps, report.plan.device) == ("tiny", 6, "cpu")
+    assert report.plan.precision == "fp32"
     assert report.plan.parameters > 100
     assert not (tmp_path / "run").exists()
 

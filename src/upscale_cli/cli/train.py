@@ -19,7 +19,9 @@ _TIME = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?
 
 
 def train_command(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A recipe, as those in configs/.")],
+    config: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG", help="A recipe, as those in configs/.", show_default=False)
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="The run's folder. Default: runs/<its name>.")
     ] = None,
@@ -28,6 +30,9 @@ def train_command(
         typer.Option("--set", metavar="KEY=VALUE", help="In place of the recipe's, as in --set optimiser.lr=1e-4."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's newest checkpoint.")] = False,
+    force_config: Annotated[
+        bool, typer.Option("--force-config", help="With --resume: go on though the recipe has changed.")
+    ] = False,
     max_time: Annotated[
         str | None, typer.Option("--max-time", metavar="TIME", help="Save and stop then, as in 9m or 1h30m.")
     ] = None,
@@ -38,6 +43,12 @@ def train_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read and check everything, draw one batch, write nothing.")
     ] = False,
+    print_config: Annotated[
+        str | None,
+        typer.Option(
+            "--print-config", metavar="METHOD", help="Print a recipe with every key, explained, and do no more."
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only the result.")] = False,
 ) -> None:
     """Train a model from a recipe.
@@ -45,6 +56,13 @@ def train_command(
     Ctrl-C, SIGTERM and --max-time save and stop; --resume goes on exactly where the run stopped, also after a kill.
     The path of the trained checkpoint is printed on stdout.
     """
+    if print_config is not None:
+        from upscale_cli.services.training_recipe import complete_recipe
+
+        typer.echo(complete_recipe(print_config), nl=False)
+        return
+    if config is None:
+        raise UsageError("upscale train: CONFIG is missing", "--print-config srrescycgan prints a recipe to begin with")
     max_seconds = None if max_time is None else _seconds(max_time)
     from upscale_cli.cli.train_console import train_console
     from upscale_cli.services.train_method import train_from_recipe
@@ -56,6 +74,7 @@ def train_command(
                 output=output,
                 overrides=overrides or [],
                 resume=resume,
+                force_config=force_config,
                 max_seconds=max_seconds,
                 device=device,
                 dry_run=dry_run,
@@ -64,6 +83,7 @@ def train_command(
         except KeyboardInterrupt:
             console.message("interrupted; what was saved stays, --resume goes on from there")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
+        console.end()  # the path is not printed into the live view
         if report.outcome is None:
             typer.echo(_planned(report.plan))
         else:
@@ -87,7 +107,7 @@ def _show(plan: "TrainingPlan", outcome: "TrainingReport", console: "TrainConsol
 def _planned(plan: "TrainingPlan") -> str:
     return (
         f"{plan.name}: {plan.method}, {plan.parameters:,} parameters, {plan.max_steps:,} steps of {plan.batch} patches "
-        f"of {plan.patch}x{plan.patch} pixels on {plan.device}, into {plan.folder}"
+        f"of {plan.patch}x{plan.patch} pixels in {plan.precision} on {plan.device}, into {plan.folder}"
     )
 
 

@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,9 +12,9 @@ from upscale_cli.errors import UsageError
 
 
 class Settings(BaseModel):
-    """A table of settings: frozen, and every key must be known."""
+    """A table of settings: frozen, every key must be known, and the text below a key says what it means."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -39,22 +39,36 @@ def parse(model: type[M], tables: Mapping[str, Any], source: str) -> M:
         raise UsageError(f"{source}: {faults}", "mend these keys") from error
 
 
+_SHAPES = {"model_type": "should be a table", "tuple_type": "should be a list, as in [1, 2]"}
+
+
 def _sentence(fault: Any, model: type[BaseModel]) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
+    key, value = ".".join(str(part) for part in fault["loc"]), fault["input"]
     if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(fault["loc"][-1]), _known_keys(model), n=1)
-        return f"unknown key '{key}'" + (f", did you mean '{near[0]}'?" if near else "")
+        near = _nearest(fault["loc"], model)
+        return f"unknown key '{key}'" + (f", did you mean {' or '.join(map(repr, near))}?" if near else "")
     if fault["type"] == "missing":
         return f"'{key}' is missing"
-    said = fault["msg"].removeprefix("Value error, ")
-    if isinstance(fault["input"], Mapping):  # of a table as a whole, whose keys the sentence names itself
+    said = _SHAPES.get(fault["type"], fault["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    if isinstance(value, Mapping):  # too long to repeat
         return f"'{key}': {said}" if key else said
-    return f"'{key}' = {fault['input']!r}: {said}"
+    return f"'{key}' = {value!r}{' ' if said.startswith('should') else ': '}{said}"
 
 
-def _known_keys(model: type[BaseModel]) -> list[str]:
-    keys = list(model.model_fields)
-    for field in model.model_fields.values():
+def _nearest(loc: Sequence[int | str], model: type[BaseModel]) -> list[str]:
+    """The key that was meant: the nearest one of the same table, or else those of that very name in others."""
+    keys, wanted = _known_keys(model), str(loc[-1])
+    table = "".join(f"{part}." for part in loc[:-1])
+    beside = [name for place, _, name in (key.rpartition(".") for key in keys) if place == table.removesuffix(".")]
+    near = difflib.get_close_matches(wanted, beside, n=1)
+    return [table + name for name in near] or [key for key in keys if key.rpartition(".")[2] == wanted]
+
+
+def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    """Every key in full: ["seed", "data", "data.train"]."""
+    keys = []
+    for name, field in model.model_fields.items():
+        keys.append(prefix + name)
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys += _known_keys(field.annotation)
+            keys += _known_keys(field.annotation, f"{prefix}{name}.")
     return keys

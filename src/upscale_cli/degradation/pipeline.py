@@ -51,12 +51,14 @@ class DegradationSettings(Settings):
     11x11 kernel."""
     blur_unevenness: Annotated[float, Field(ge=0, lt=1)] = 0.25
     """Anisotropic blur: by how much of itself each weight is off, at most. DualSR 5.1 gives no figure."""
-    blur_size: Annotated[int | None, Field(ge=3, le=127), AfterValidator(_odd)] = None
+    blur_size: Annotated[int | None, Field(ge=3, le=127, examples=[15]), AfterValidator(_odd)] = None
     """Side of the kernel in HR pixels, odd; left out, it reaches three sigma, and is 15 at least."""
     blur_probability: _Probability = 0.5
+    """How often there is blur at all."""
     kernels: tuple[Kernel, ...] = Field(default=("box", "bilinear", "bicubic", "bicubic", "lanczos"), min_length=1)
     """Downsampling kernels."""
     noise_kinds: tuple[NoiseKind, ...] = Field(default=("gaussian",), min_length=1)
+    """Noise of the sensor, of light's quanta, or both (RWSR 3.1.1)."""
     noise_sigma: Annotated[tuple[_NotNegative, _NotNegative], AfterValidator(_ascending)] = (0.0, 15.0)
     """Gaussian sensor noise in grey levels."""
     poisson_peak: Annotated[tuple[_Positive, _Positive], AfterValidator(_ascending)] = (50.0, 150.0)
@@ -64,11 +66,13 @@ class DegradationSettings(Settings):
     poisson_gaussian_sigma: Annotated[tuple[_NotNegative, _NotNegative], AfterValidator(_ascending)] = (0.0, 5.0)
     """Poisson-Gaussian noise: its Gaussian part in grey levels (RWSR 3.1.1: 0 to 5)."""
     noise_probability: _Probability = 0.7
+    """How often there is noise at all."""
     jpeg_quality: Annotated[tuple[_Quality, _Quality], AfterValidator(_ascending)] = (30, 95)
-    """Both ends included."""
+    """JPEG's quality, 1 to 100, both ends included."""
     jpeg_halved_chroma: _Probability = 0.75
     """How often JPEG is 4:2:0, as most cameras and the web have it, and not 4:4:4."""
     jpeg_probability: _Probability = 0.6
+    """How often there is JPEG at all."""
 
 
 def degrade(hr: Pixels, scale: int, settings: DegradationSettings, rng: np.random.Generator) -> Pixels:

@@ -1,27 +1,24 @@
 """Training from a recipe: settings, folder, device, then the loop."""
 
 import contextlib
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from upscale_cli.config.toml_file import parse, read_toml
-from upscale_cli.errors import TrainingStateError, UsageError
+from upscale_cli.disk import FULL
+from upscale_cli.errors import ResourceError, UsageError
 from upscale_cli.imaging.atomic import sweep_temporaries
 from upscale_cli.inference.device import choose_device, prepare_device
 from upscale_cli.methods import load_trainer
+from upscale_cli.services.training_recipe import RECIPE, as_toml, check_resumed, read_settings
 from upscale_cli.training.loop import TrainingReport, train
-from upscale_cli.training.recipe import differences, merged, override_tables, rooted, to_toml
 from upscale_cli.training.settings import RecipeSettings
 from upscale_cli.training.state import write_whole
 from upscale_cli.training.watch import Watch
-
-RECIPE = "recipe.toml"
-"""The recipe as it was run, in the run's folder."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,7 @@ class TrainingPlan:
     max_steps: int
     batch: int
     patch: int
+    precision: str
     parameters: int
 
 
@@ -53,6 +51,7 @@ def train_from_recipe(
     output: Path | None = None,
     overrides: Sequence[str] = (),
     resume: bool = False,
+    force_config: bool = False,
     max_seconds: float | None = None,
     device: str = "auto",
     dry_run: bool = False,
@@ -61,15 +60,18 @@ def train_from_recipe(
     """Trains what `recipe` (TOML) describes; the run lies in `output`, or else in runs/<name>.
 
     overrides: "key.sub=value" in place of the recipe's; their paths are relative to the current folder, the recipe's to
-    its own.  max_seconds: save and stop then.  dry_run: everything is read and checked, and one batch drawn, no more.
-    Raises UsageError for a faulty recipe or a folder that is in use, PictureError for a picture that cannot be read,
-    TrainingStateError and ResourceError as the loop does.
+    its own.  force_config: resume though the recipe has changed.  max_seconds: save and stop then.  dry_run: everything
+    is read and checked, and one batch drawn, no more.
+    Raises UsageError for a faulty recipe or a folder that is in use, PictureError where too many pictures cannot be
+    read, TrainingStateError for a resumed recipe that has changed, and it and ResourceError as the loop does.
     """
     deadline = time.monotonic() + max_seconds if max_seconds is not None else None
-    settings = _read_settings(recipe, overrides)
+    settings = read_settings(recipe, overrides)
     folder = output or Path("runs") / settings.name
     place = _training_device(device)
-    _check_folder(folder, settings, resume, watch.message)
+    _check_folder(folder, resume=resume)
+    if resume:
+        check_resumed(folder, settings, force=force_config, message=watch.message)
     prepare_device(place, training=True)
     trainable = load_trainer(settings.method).prepare(settings, watch.message)
     plan = _plan(settings, folder, place, sum(p.numel() for p in trainable.network.parameters()))
@@ -77,7 +79,7 @@ def train_from_recipe(
         trainable.draw(0)
         return TrainedReport(plan, None)
     with _alone_in(folder):
-        write_whole(plan.recipe, to_toml(_tables(settings)).encode())
+        write_whole(plan.recipe, as_toml(settings).encode())
         outcome = train(
             trainable,
             settings,
@@ -90,16 +92,6 @@ def train_from_recipe(
     return TrainedReport(plan, outcome)
 
 
-def _read_settings(recipe: Path, overrides: Sequence[str]) -> RecipeSettings:
-    tables, changes = read_toml(recipe), override_tables(overrides)
-    method = merged(tables, changes).get("method")
-    if not isinstance(method, str):
-        raise UsageError(f"{recipe}: 'method' is missing", 'name one, as in method = "srrescycgan"')
-    model = load_trainer(method).TrainingSettings
-    whole = merged(rooted(tables, model, recipe.parent), rooted(changes, model, Path.cwd()))
-    return parse(model, whole, str(recipe))
-
-
 def _training_device(name: str) -> torch.device:
     device = choose_device(name)
     if device.type in ("cpu", "cuda"):
@@ -109,28 +101,18 @@ def _training_device(name: str) -> torch.device:
     raise UsageError(f"device '{name}': training runs on cpu and cuda only", "use --device cpu")
 
 
-def _check_folder(folder: Path, settings: RecipeSettings, resume: bool, message: Callable[[str], None]) -> None:
-    """Refuses a folder with another run in it; says what a resumed run does otherwise than before."""
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder}: is a file, not a folder", "choose another one with -o")
-    if not resume:
+def _check_folder(folder: Path, *, resume: bool) -> None:
+    """Refuses, before pictures are read, a folder that cannot be written, or that holds something already."""
+    with _naming_faults(folder):
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        if not there.is_dir():
+            raise UsageError(f"{there}: is a file, not a folder", "choose another one with -o")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise UsageError(f"{there}: cannot be written", "mend its rights, or choose another folder with -o")
         # A run that was killed before its first checkpoint leaves no more than its recipe.
-        if folder.is_dir() and any(p.name != RECIPE and not p.name.startswith(".") for p in folder.iterdir()):
+        used = there is folder and any(p.name != RECIPE and not p.name.startswith(".") for p in folder.iterdir())
+        if used and not resume:
             raise UsageError(f"{folder}: is not empty", "go on there with --resume, or choose another folder with -o")
-        return
-    earlier = folder / RECIPE
-    if not earlier.exists():
-        return
-    before, now = read_toml(earlier), _tables(settings)
-    for key in ("method", "name"):
-        if before.get(key) != now[key]:
-            raise TrainingStateError(
-                f"{folder}: holds a run with {key} = '{before.get(key)}', this recipe has '{now[key]}'",
-                "choose another folder with -o",
-            )
-    changed = differences(before, now)
-    if changed:
-        message("resumed with other settings: " + ", ".join(changed))
 
 
 @contextlib.contextmanager
@@ -138,24 +120,30 @@ def _alone_in(folder: Path) -> Iterator[None]:
     """Makes `folder` and keeps other runs out of it."""
     from filelock import FileLock, Timeout
 
-    try:
+    with _naming_faults(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock", timeout=0)
-        with contextlib.suppress(NotImplementedError):  # a file system without locks
-            lock.acquire()
-    except Timeout as error:
-        raise UsageError(
-            f"{folder}: another training is running there", "wait for it, or choose another folder"
-        ) from error
-    except OSError as error:
-        raise UsageError(
-            f"{folder}: cannot be used: {error.strerror or error}", "choose another one with -o"
-        ) from error
+        try:
+            with contextlib.suppress(NotImplementedError):  # a file system without locks
+                lock.acquire()
+        except Timeout as error:
+            raise UsageError(
+                f"{folder}: another training is running there", "wait for it, or choose another folder"
+            ) from error
     try:
         sweep_temporaries(folder)
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def _naming_faults(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        kind = ResourceError if error.errno in FULL else UsageError
+        raise kind(f"{folder}: cannot be used: {error.strerror or error}", "choose another one with -o") from error
 
 
 def _plan(settings: RecipeSettings, folder: Path, device: torch.device, parameters: int) -> TrainingPlan:
@@ -168,10 +156,6 @@ def _plan(settings: RecipeSettings, folder: Path, device: torch.device, paramete
         max_steps=settings.max_steps,
         batch=settings.batch,
         patch=settings.patch,
+        precision=settings.precision,
         parameters=parameters,
     )
-
-
-def _tables(settings: RecipeSettings) -> Mapping[str, Any]:
-    tables: dict[str, Any] = settings.model_dump(mode="json", exclude_none=True)
-    return tables

@@ -1,6 +1,6 @@
-"""A recipe's tables: read, overridden key by key, its paths made absolute, written as it was run."""
+"""A recipe's tables: read, overridden key by key and its paths made absolute; one compared with another."""
 
-import json
+import contextlib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,7 +22,8 @@ def override_tables(overrides: Iterable[str]) -> Tables:
     for override in overrides:
         dotted, equals, text = override.partition("=")
         keys = dotted.strip().split(".")
-        if not equals or not all(keys):
+        # No value is most often a shell's variable that is not set; "" is a value.
+        if not equals or not all(keys) or not text.strip():
             raise UsageError(f"--set {override}: is not KEY=VALUE", "for example --set optimiser.lr=1e-4")
         value: Any = _value(text.strip())
         for key in reversed(keys):
@@ -46,7 +47,10 @@ def rooted(tables: Mapping[str, Any], model: type[BaseModel], folder: Path) -> T
     for key, value in tables.items():
         kind = model.model_fields[key].annotation if key in model.model_fields else None
         if isinstance(value, str) and _is_path(kind):
-            result[key] = str((folder / Path(value).expanduser()).resolve())
+            with contextlib.suppress(
+                OSError, ValueError, RuntimeError
+            ):  # no path at all: the model's own check says so
+                result[key] = str((folder / Path(value).expanduser()).resolve())
         elif isinstance(kind, type) and issubclass(kind, BaseModel) and isinstance(value, Mapping):
             result[key] = rooted(value, kind, folder)
     return result
@@ -57,21 +61,28 @@ def _is_path(kind: Any) -> bool:
     return kind is Path or any(_is_path(part) for part in get_args(kind))
 
 
-def to_toml(tables: Mapping[str, Any]) -> str:
-    """Text, numbers, truths, lists of them, and tables of them, as TOML; None is left out."""
-    return "\n".join(_lines(tables, "")).strip() + "\n"
+def changes(before: Mapping[str, Any], settings: BaseModel) -> dict[str, str]:
+    """What `settings` have otherwise than the recipe `before`: {"optimiser.lr": "optimiser.lr 0.0006 -> 0.0003"}.
+
+    A key that `before` does not hold, because it is older than the key, was at its default there.
+    """
+    old, new = _flat(before), _flat(settings.model_dump(mode="json", exclude_none=True))
+    given = _flat(settings.model_dump(mode="json", exclude_defaults=True, exclude_none=True))
+    return {
+        key: f"{key} {_said(old, key)} -> {_said(new, key)}" for key in {**old, **given} if old.get(key) != new.get(key)
+    }
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """What became of the keys of `old`: ["optimiser.lr 0.0006 -> 0.0003"]."""
-    found = []
-    for key, value in old.items():
-        other = new.get(key)
-        if isinstance(value, Mapping) and isinstance(other, Mapping):
-            found += differences(value, other, f"{prefix}{key}.")
-        elif value != other:
-            found.append(f"{prefix}{key} {value} -> {other}")
-    return found
+def _flat(tables: Mapping[str, Any], prefix: str = "") -> Tables:
+    """{"t": {"x": 1}} -> {"t.x": 1}"""
+    flat: Tables = {}
+    for key, value in tables.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _said(flat: Tables, key: str) -> str:
+    return str(flat[key]) if key in flat else "nothing"
 
 
 def _value(text: str) -> Any:
@@ -79,20 +90,3 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-
-
-def _lines(tables: Mapping[str, Any], heading: str) -> list[str]:
-    plain = [f"{key} = {_literal(v)}" for key, v in tables.items() if v is not None and not isinstance(v, Mapping)]
-    lines = [f"\n[{heading}]", *plain] if heading else plain
-    for key, value in tables.items():
-        if isinstance(value, Mapping):
-            lines += _lines(value, f"{heading}.{key}" if heading else key)
-    return lines
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_literal, value))}]"
-    if isinstance(value, float):
-        return repr(value)
-    return json.dumps(value, ensure_ascii=False)

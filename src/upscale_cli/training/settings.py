@@ -1,5 +1,7 @@
 """What every recipe has, whatever its method: data, length, optimiser, saving. A method adds its own tables."""
 
+import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -7,11 +9,20 @@ from pydantic import AfterValidator, Field, model_validator
 
 from upscale_cli.config.toml_file import Settings
 
+VERSION = 1
+"""Of a recipe's form. It rises where an older program would take a recipe for another one than it is."""
+
 
 def _existing_folder(path: Path) -> Path:
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112 - pathlib raises for a name that is too long
         raise ValueError("there is no such folder")
     return path
+
+
+def _file_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+        raise ValueError("only small letters, digits and, but not in front, '.', '_', '-'")
+    return name
 
 
 _Folder = Annotated[Path, AfterValidator(_existing_folder)]
@@ -21,18 +32,18 @@ _Beta = Annotated[float, Field(ge=0, lt=1)]
 class DataSettings(Settings):
     """Where pictures come from. Paths in a recipe are relative to the recipe's own folder."""
 
-    train: _Folder
+    train: _Folder = Field(examples=["photos"])
     """Folder of high-resolution pictures."""
-    lr: _Folder | None = None
+    lr: _Folder | None = Field(default=None, examples=["photos-small"])
     """Folder of their low-resolution partners, of the same names, suffixes apart, and the originals' size over the
     scale. Left out, the recipe's degradation makes them."""
     holdout: tuple[str, ...] = ()
     """File stems of `train` that are never trained on; validation is measured on them."""
-    validation: _Folder | None = None
+    validation: _Folder | None = Field(default=None, examples=["other-photos"])
     """Folder of high-resolution pictures that validation is measured on beside those held out."""
-    validation_lr: _Folder | None = None
+    validation_lr: _Folder | None = Field(default=None, examples=["other-photos-small"])
     """Folder of their low-resolution partners. Left out, the recipe's degradation makes them."""
-    source: _Folder | None = None
+    source: _Folder | None = Field(default=None, examples=["camera"])
     """Folder of low-resolution photographs without partners, for the methods that learn from such."""
     plain_share: float = Field(default=0.0, ge=0, le=1)
     """Share of samples that are two plain colours instead of a photograph: they keep flat areas flat. Ours."""
@@ -52,36 +63,52 @@ class DataSettings(Settings):
 
 
 class OptimiserSettings(Settings):
-    """Adam and its learning rate (SRResCycGAN, section 3.5: betas 0.9, 0.999, epsilon 1e-8, no weight decay)."""
+    """Adam and its learning rate (SRResCycGAN, section 3.5: epsilon 1e-8, no weight decay)."""
 
     lr: float = Field(default=1e-4, gt=0, allow_inf_nan=False)
+    """Learning rate (section 3.5: 1e-4)."""
     betas: tuple[_Beta, _Beta] = (0.9, 0.999)
+    """Decay of the two moments (section 3.5: 0.9 and 0.999)."""
     schedule: Literal["milestones", "cosine"] = "milestones"
+    """Halved at `milestones` (section 3.5), or falling along a cosine to `final_lr` at the last step (ours)."""
     milestones: tuple[int, ...] = (5_000, 10_000, 20_000, 30_000)
     """Steps after which the rate is halved (section 3.5)."""
     final_lr: float = Field(default=1e-6, ge=0, allow_inf_nan=False)
-    """Where the cosine schedule ends."""
+    """Where the cosine schedule ends. Ours."""
     warmup: int = Field(default=0, ge=0)
-    """Steps over which the rate rises linearly from zero."""
+    """Steps over which the rate rises linearly from zero. Ours; the paper has none."""
     clip_norm: float = Field(default=0.0, ge=0)
-    """Largest gradient norm, 0 for none."""
+    """Largest gradient norm, 0 for none. Ours; the paper has none."""
 
 
 class RecipeSettings(Settings):
     """A training recipe's common part."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    version: int = Field(default=VERSION, ge=1, le=VERSION)
+    """Of the recipe's form: a program that is too old for it says so."""
+    name: Annotated[str, AfterValidator(_file_name)] = Field(examples=["mine"])
     """The model's name; the run's folder is runs/<name> unless -o says otherwise."""
     method: str
+    """Whose network is trained."""
     seed: int = Field(default=0, ge=0)
+    """Decides the first weights and every batch."""
     max_steps: int = Field(default=51_000, ge=1)
+    """Steps in all (SRResCycGAN, section 3.5: 51,000)."""
     batch: int = Field(default=16, ge=1)
+    """Patches in a step (section 3.5: 16)."""
     patch: int = Field(default=32, ge=8)
-    """Side of a low-resolution patch (section 3.5: 32)."""
+    """Side of a low-resolution patch in pixels (section 3.5: 32)."""
     precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16 computes the body of the network in half the bits: faster, a little less exact. Ours."""
     ema: float = Field(default=0.999, ge=0, lt=1)
-    """Decay of the averaged weights, which are what is exported; 0 for none."""
+    """Decay of the averaged weights, which are what is exported; 0 for none. Ours; the paper does not average."""
     save_every: int = Field(default=500, ge=1)
-    """Steps between checkpoints, each followed by a validation."""
+    """Steps between checkpoints, each followed by a validation. Ours."""
     data: DataSettings
     optimiser: OptimiserSettings = OptimiserSettings()
+
+
+FREE = frozenset({"data.workers", "save_every"})
+"""Keys that change no result: a run is resumed with other values of them without a word."""
+MOVABLE = frozenset({"data.train", "data.lr", "data.validation", "data.validation_lr", "data.source"})
+"""Keys that a run is resumed with other values of, but says so: the same pictures may lie elsewhere by then."""
