@@ -31,7 +31,7 @@ def _kill(recipe: Path, folder: Path, overrides: list[str], steps: int, delay: f
     log = folder / "metrics.jsonl"
     earlier = log.stat().st_ino if log.exists() else 0
     states = saved_states(folder)
-    start = load_newest(folder, pytest.fail)["step"] if states else 0
+    start = load_newest(folder, pytest.fail).step if states else 0
     process = processes.Process(target=train_here, args=(recipe, folder, overrides), kwargs={"resume": bool(states)})
     process.start()
     # A resumed run begins its log anew; until then the old one says how far the killed run had come.
@@ -73,11 +73,11 @@ def test_killed_ten_times_is_bitwise_the_unbroken_run(tmp_path: Path):
     overrides = ["data.workers=2"]  # the threads that draw ahead must not change what is drawn
     for _ in range(KILLS):
         _kill(recipe, broken, overrides, rng.randrange(40), rng.uniform(0, 0.02))
-    assert 30 < load_newest(broken, pytest.fail)["step"] < STEPS
+    assert 30 < load_newest(broken, pytest.fail).step < STEPS
     _finish(recipe, broken, overrides, resume=True)
 
     states = [load_newest(folder, pytest.fail) for folder in (unbroken, broken)]
-    assert states[0]["step"] == STEPS
+    assert states[0].step == STEPS
     assert _same(*states)
     assert _losses(unbroken) == _losses(broken)
     assert _same(*(load_file(folder / "tiny.safetensors") for folder in (unbroken, broken)))
@@ -89,7 +89,7 @@ def test_a_run_killed_before_its_first_interval_can_be_resumed(tmp_path: Path):
     with pytest.raises(RuntimeError):
         train_from_recipe(recipe, output=folder, device="cpu", watch=_Crashing())
     train_from_recipe(recipe, output=folder, resume=True, device="cpu", watch=Silent())
-    assert load_newest(folder, pytest.fail)["step"] == 4
+    assert load_newest(folder, pytest.fail).step == 4
 
 
 class _Crashing(Silent):

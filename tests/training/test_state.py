@@ -16,11 +16,11 @@ from training_runs import processes, save_for_ever, save_where_the_disk_is_full
 
 from upscale_cli.errors import ResourceError, TrainingStateError
 from upscale_cli.imaging.atomic import sweep_temporaries
-from upscale_cli.training.state import KEPT, load_newest, save_state, saved_states
+from upscale_cli.training.state import KEPT, Best, load_newest, save_slim_state, save_state, saved_states
 
 
 def _save(folder: Path, step: int) -> Path:
-    return save_state(folder, step, {"step": step, "values": torch.arange(1000.0) + step})
+    return save_state(folder, step, {"values": torch.arange(1000.0) + step})
 
 
 def _names(folder: Path) -> list[str]:
@@ -31,7 +31,42 @@ def test_the_newest_two_are_kept(tmp_path: Path):
     for step in (0, 3, 6, 9):
         _save(tmp_path, step)
     assert _names(tmp_path) == ["step-00000006.pt", "step-00000009.pt"]
-    assert load_newest(tmp_path, pytest.fail)["step"] == 9
+    assert load_newest(tmp_path, pytest.fail).step == 9
+
+
+def test_the_best_one_is_kept_too(tmp_path: Path):
+    for step, best in ((0, None), (3, 3), (6, 3), (9, 3), (12, 3)):
+        save_state(tmp_path, step, {}, best and Best(best, "psnr", 30.5))
+    assert _names(tmp_path) == ["step-00000003.pt", "step-00000009.pt", "step-00000012.pt"]
+    assert load_newest(tmp_path, pytest.fail).best == Best(3, "psnr", 30.5)
+
+
+def test_a_slim_state_is_small_parts_that_together_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("upscale_cli.training.state.SLIM_BYTES", 1500)
+    values = torch.arange(1000.0)
+    save_slim_state(tmp_path / "out", 3, {"values": values})
+    parts = save_slim_state(tmp_path / "out", 7, {"values": values}, Best(6, "psnr", 1.0))
+    assert sorted(parts) == sorted((tmp_path / "out").iterdir())
+    assert len(parts) > 2
+    assert all(part.stat().st_size <= 1500 for part in parts)
+    saved = load_newest(tmp_path / "out", pytest.fail)
+    assert (saved.step, saved.best, saved.slim) == (7, Best(6, "psnr", 1.0), True)
+    assert torch.equal(saved.state["values"], values)
+
+    _save(tmp_path / "out", 5)
+    assert load_newest(tmp_path / "out", pytest.fail).slim
+    _save(tmp_path / "out", 7)
+    assert not load_newest(tmp_path / "out", pytest.fail).slim
+
+
+def test_a_slim_state_with_a_part_missing_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("upscale_cli.training.state.SLIM_BYTES", 1500)
+    _save(tmp_path, 5)
+    parts = save_slim_state(tmp_path, 7, {"values": torch.arange(1000.0)})
+    parts[1].unlink()
+    warnings: list[str] = []
+    assert load_newest(tmp_path, warnings.append).step == 5
+    assert f"{len(parts) - 1} of its {len(parts)} parts" in warnings[0]
 
 
 def test_pruning_never_leaves_only_rotten_ones(tmp_path: Path):
@@ -56,9 +91,9 @@ def test_killed_at_random_moments_the_newest_is_whole(tmp_path: Path, slow_pruni
         process.kill()
         process.join()
         state = load_newest(tmp_path, pytest.fail)
-        assert state["step"] in (saved.value, saved.value + 1)
-        assert bool((state["values"] == state["step"]).all())
-        saved.value = state["step"]
+        assert state.step in (saved.value, saved.value + 1)
+        assert bool((state.state["values"] == state.step).all())
+        saved.value = state.step
         sweep_temporaries(tmp_path)
         assert all(name.startswith("step-") for name in _names(tmp_path))
         assert len(saved_states(tmp_path)) <= KEPT + 1
@@ -89,7 +124,7 @@ def test_every_kind_of_rot_is_found_and_passed_over(tmp_path: Path):
     for content in rotten:
         newest.write_bytes(content)
         warnings: list[str] = []
-        assert load_newest(tmp_path, warnings.append)["step"] == 1
+        assert load_newest(tmp_path, warnings.append).step == 1
         assert len(warnings) == 1
         assert str(newest) in warnings[0]
 
@@ -104,7 +139,7 @@ def test_a_flipped_bit_anywhere_never_changes_what_is_loaded(tmp_path: Path):
         offset = rng.randrange(len(whole))
         newest.write_bytes(whole[:offset] + bytes([whole[offset] ^ 1 << rng.randrange(8)]) + whole[offset + 1 :])
         state = load_newest(tmp_path, lambda text: None)
-        assert torch.equal(state["values"], expected[state["step"]])
+        assert torch.equal(state.state["values"], expected[state.step])
 
 
 def test_a_checkpoint_under_another_steps_name_is_refused(tmp_path: Path):
@@ -149,7 +184,7 @@ def _check_untouched(folder: Path, limit: int) -> None:
     assert "no space left" in text
     assert "--resume" in text
     assert _names(folder) == ["step-00000001.pt", "step-00000002.pt"]
-    assert load_newest(folder, pytest.fail)["step"] == 2
+    assert load_newest(folder, pytest.fail).step == 2
 
 
 def test_where_a_file_cannot_grow_the_old_ones_stay(tmp_path: Path):

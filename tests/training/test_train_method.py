@@ -24,7 +24,7 @@ def test_a_recipe_becomes_a_checkpoint_that_describes_itself(tmp_path: Path, mon
     assert report.outcome is not None
     assert report.outcome.exported == folder / "tiny.safetensors"
     assert report.outcome.finished
-    assert set(report.outcome.validation) == {"psnr"}
+    assert set(report.outcome.validation) == {"psnr", "ssim"}
     state, metadata = read_state_dict(report.outcome.exported)
     assert sum(tensor.numel() for tensor in state.values()) == report.plan.parameters
     assert (metadata["method"], metadata["recipe"], metadata["steps"]) == ("srrescycgan", "tiny", "6")

@@ -113,7 +113,7 @@ def save_for_ever(folder: Path, first: int, saved: Any, slow_pruning: bool) -> N
     step = first
     while True:
         step += 1
-        save_state(folder, step, {"step": step, "values": torch.full((500_000,), float(step))})
+        save_state(folder, step, {"values": torch.full((500_000,), float(step))})
         saved.value = step
 
 
@@ -131,7 +131,7 @@ def save_where_the_disk_is_full(folder: Path, limit: int, told: Any) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     try:
-        save_state(folder, 9, {"step": 9, "values": torch.zeros(1_000_000)})
+        save_state(folder, 9, {"values": torch.zeros(1_000_000)})
     except UpscaleError as error:
         told.put((int(error.exit_code), str(error)))
     else:

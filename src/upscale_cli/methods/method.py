@@ -8,8 +8,8 @@ if TYPE_CHECKING:  # a broken training module must not break inference
 
     from upscale_cli.inference.device import Placement
     from upscale_cli.inference.network import Network
-    from upscale_cli.training.loop import Trainable
     from upscale_cli.training.settings import RecipeSettings
+    from upscale_cli.training.trainable import Trainable
 
 Shapes = Mapping[str, tuple[int, ...]]
 

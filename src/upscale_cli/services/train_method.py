@@ -16,6 +16,7 @@ from upscale_cli.inference.device import choose_device, prepare_device
 from upscale_cli.methods import load_trainer
 from upscale_cli.services.training_recipe import RECIPE, as_toml, check_resumed, read_settings
 from upscale_cli.training.loop import TrainingReport, train
+from upscale_cli.training.processes import Processes
 from upscale_cli.training.settings import RecipeSettings
 from upscale_cli.training.state import write_whole
 from upscale_cli.training.watch import Watch
@@ -76,7 +77,7 @@ def train_from_recipe(
     trainable = load_trainer(settings.method).prepare(settings, watch.message)
     plan = _plan(settings, folder, place, sum(p.numel() for p in trainable.network.parameters()))
     if dry_run:
-        trainable.draw(0)
+        trainable.draw(0, range(settings.batch))
         return TrainedReport(plan, None)
     with _alone_in(folder):
         write_whole(plan.recipe, as_toml(settings).encode())
@@ -86,7 +87,7 @@ def train_from_recipe(
             folder,
             resume=resume,
             watch=watch,
-            device=place,
+            processes=Processes(place),
             should_stop=lambda: deadline is not None and time.monotonic() >= deadline,
         )
     return TrainedReport(plan, outcome)

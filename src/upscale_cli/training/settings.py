@@ -98,8 +98,9 @@ class RecipeSettings(Settings):
     """Patches in a step (section 3.5: 16)."""
     patch: int = Field(default=32, ge=8)
     """Side of a low-resolution patch in pixels (section 3.5: 32)."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16 computes the body of the network in half the bits: faster, a little less exact. Ours."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Of convolutions; losses and logits keep float32. bf16 is faster on CPUs and GPUs that have it and a little less
+    exact; fp16 is for GPUs without bf16, its gradients are scaled. Ours."""
     ema: float = Field(default=0.999, ge=0, lt=1)
     """Decay of the averaged weights, which are what is exported; 0 for none. Ours; the paper does not average."""
     save_every: int = Field(default=500, ge=1)

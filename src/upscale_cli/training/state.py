@@ -1,4 +1,8 @@
-"""A run's state on disk: atomic checkpoints, the newest two kept, a rotten one skipped aloud."""
+"""A run's state on disk: atomic checkpoints, the newest two and the best kept, a rotten one skipped aloud.
+
+A slim state is one in parts of SLIM_BYTES at most, to be carried to another machine; put into a run's folder it is gone
+on from like any other.
+"""
 
 import contextlib
 import io
@@ -6,7 +10,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -14,23 +18,59 @@ from upscale_cli.errors import PictureError, ResourceError, TrainingStateError
 from upscale_cli.imaging.atomic import naming_failures, whole_file
 
 KEPT = 2
+SLIM_BYTES = 16 * 1024**2
 _NAME = re.compile(r"step-(\d{8,})\.pt")
+_PART = re.compile(r"slim-(\d{8,})\.(\d+)-of-(\d+)\.part")
 
 
-def save_state(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
-    """Writes step-<step>.pt whole or not at all, then removes all but it and the KEPT - 1 before it.
+class Best(NamedTuple):
+    """The best validation of a run so far: which step's, and its first figure."""
 
-    state: holds `step` too.  Raises ResourceError where the disk is full; what was there before stays.
+    step: int
+    name: str
+    value: float
+
+
+class Saved(NamedTuple):
+    """A state that was read: how many steps were done, the best one of them, and what the learner had."""
+
+    step: int
+    best: Best | None
+    state: Mapping[str, Any]
+    slim: bool = False
+
+
+def save_state(folder: Path, step: int, state: Mapping[str, Any], best: Best | None = None) -> Path:
+    """Writes step-<step>.pt whole or not at all, then removes all but it, the KEPT - 1 before it and the best one's.
+
+    Raises ResourceError where the disk is full; what was there before stays.
     """
     target = folder / f"step-{step:08d}.pt"
-    buffer = io.BytesIO()
-    torch.save(dict(state), buffer)
-    write_whole(target, buffer.getvalue())
+    write_whole(target, _packed(step, state, best))
     # Nothing later than this one can be read, or the run would have gone on from there.
     older = [path for path in saved_states(folder) if _step_of(path) < step]
-    for path in set(saved_states(folder)) - {target, *older[-(KEPT - 1) :]}:
+    dear = {target, *older[-(KEPT - 1) :]} | {path for path in older if best and _step_of(path) == best.step}
+    for path in set(saved_states(folder)) - dear:
         path.unlink(missing_ok=True)
     return target
+
+
+def save_slim_state(folder: Path, step: int, state: Mapping[str, Any], best: Best | None = None) -> list[Path]:
+    """Writes slim-<step>.<k>-of-<n>.part into `folder`, which is made, and removes parts of other steps there.
+
+    Raises ResourceError where that cannot be done.
+    """
+    content = _packed(step, state, best)
+    cuts = range(0, len(content), SLIM_BYTES)
+    with naming_faults(folder, len(content)):
+        folder.mkdir(parents=True, exist_ok=True)
+    parts = [folder / f"slim-{step:08d}.{k}-of-{len(cuts)}.part" for k in range(1, len(cuts) + 1)]
+    for path, cut in zip(parts, cuts, strict=True):
+        write_whole(path, content[cut : cut + SLIM_BYTES])
+    for path in folder.glob("slim-*.part"):
+        if _PART.fullmatch(path.name) and path not in parts:
+            path.unlink(missing_ok=True)
+    return parts
 
 
 def saved_states(folder: Path) -> list[Path]:
@@ -38,18 +78,19 @@ def saved_states(folder: Path) -> list[Path]:
     return sorted((path for path in folder.glob("step-*.pt") if _NAME.fullmatch(path.name)), key=_step_of)
 
 
-def load_newest(folder: Path, warn: Callable[[str], None]) -> dict[str, Any]:
-    """The newest checkpoint that can be read; each rotten one is named through `warn` and passed over.
+def load_newest(folder: Path, warn: Callable[[str], None]) -> Saved:
+    """The newest state that can be read, slim ones too; each rotten one is named through `warn` and passed over.
 
     Raises TrainingStateError where none is left.
     """
-    found = saved_states(folder)
-    for path in reversed(found):
+    # Of a whole and a slim state of the same step the whole one comes first.
+    found = [*_slim_states(folder), *(([path], _step_of(path)) for path in saved_states(folder))]
+    for files, step in sorted(found, key=lambda one: one[1])[::-1]:
         try:
-            return _load(path)
+            return _load(files, step)
         except Exception as error:  # noqa: BLE001 - a rotten file can fail in any way inside the reader
             reason = " ".join(str(error).split())[:120] or type(error).__name__
-            warn(f"{path}: cannot be read ({reason}), falling back to the one before")
+            warn(f"{files[0]}: cannot be read ({reason}), falling back to the one before")
     if found:
         raise TrainingStateError(f"{folder}: none of its {len(found)} checkpoints can be read", "start in a new folder")
     raise TrainingStateError(f"{folder}: nothing to resume, there is no checkpoint", "start without --resume")
@@ -71,15 +112,37 @@ def naming_faults(target: Path, size: int) -> Iterator[None]:
         raise ResourceError(error.message, "mend that, then go on with --resume") from error
 
 
-def _load(path: Path) -> dict[str, Any]:
-    with zipfile.ZipFile(path) as archive:  # torch does not look at the checksums that it has written
+def _packed(step: int, state: Mapping[str, Any], best: Best | None) -> bytes:
+    buffer = io.BytesIO()
+    torch.save({"step": step, "best": None if best is None else list(best), **state}, buffer)
+    return buffer.getvalue()
+
+
+def _slim_states(folder: Path) -> list[tuple[list[Path], int]]:
+    """The slim states of `folder`, each with the parts that are there in their order."""
+    parts: dict[tuple[int, int], list[tuple[int, Path]]] = {}
+    for path in folder.glob("slim-*.part"):
+        if match := _PART.fullmatch(path.name):
+            step, number, count = map(int, match.groups())
+            parts.setdefault((step, count), []).append((number, path))
+    return [([path for _, path in sorted(found)], step) for (step, _), found in parts.items()]
+
+
+def _load(files: list[Path], step: int) -> Saved:
+    part = _PART.fullmatch(files[0].name)
+    if part is not None and len(files) != int(part[3]):
+        raise ValueError(f"{len(files)} of its {part[3]} parts are there")
+    content = io.BytesIO(b"".join(path.read_bytes() for path in files))
+    with zipfile.ZipFile(content) as archive:  # torch does not look at the checksums that it has written
         damaged = archive.testzip()
     if damaged is not None:
         raise ValueError(f"{damaged} is damaged")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if not isinstance(state, dict) or state.get("step") != _step_of(path):
+    content.seek(0)
+    state = torch.load(content, map_location="cpu", weights_only=True)
+    if not isinstance(state, dict) or state.get("step") != step:
         raise ValueError("it is not the state of that step")
-    return state
+    best = state.get("best")
+    return Saved(step, Best(*best) if best else None, state, part is not None)
 
 
 def _step_of(path: Path) -> int:

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from upscale_cli.training.processes import mean_over_processes
+
 WINDOW, SIGMA = 11, 1.5
 """SSIM's Gaussian window (Wang et al. 2004, the paper's reference [23])."""
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
@@ -40,6 +42,14 @@ def cycle_loss(y_prime: Tensor, y: Tensor) -> Tensor:
     return content_loss(y_prime.float(), y.float())
 
 
+def colour_loss(y: Tensor, target: Tensor) -> Tensor:
+    """DSGAN's colour loss: mean difference of 5x5 means, which noise and compression hardly change; -> scalar.
+
+    y, target: (B, 3, h, w), h and w at least 5.
+    """
+    return content_loss(*(F.avg_pool2d(side.float(), 5, stride=1) for side in (y, target)))
+
+
 def perceptual_loss(x_hat: Tensor, x: Tensor, phi: Callable[[Tensor], Tensor]) -> Tensor:
     """L_per, Eq. (4): mean |phi(x_hat) - phi(x)|; (B, 3, H, W) each -> scalar.
 
@@ -59,9 +69,9 @@ def gan_loss(logits: Tensor, *, real: bool) -> Tensor:
 def relativistic(logits: Tensor, others: Tensor) -> Tensor:
     """The sigmoid's argument in Eq. (5): C(x) - E[C(x_hat)], the mean taken over the batch; (B, ...) each -> (B, ...).
 
-    A patch discriminator's logits are compared place by place.
+    The batch is that of all processes. A patch discriminator's logits are compared place by place.
     """
-    return logits.float() - others.float().mean(0, keepdim=True)
+    return logits.float() - mean_over_processes(others.float().mean(0, keepdim=True))
 
 
 def ragan_generator_loss(real: Tensor, fake: Tensor) -> Tensor:

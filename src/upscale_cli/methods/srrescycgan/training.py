@@ -1,95 +1,127 @@
-"""SRResCycGAN's supervised stage: L1 + TV (Eq. 3 without its adversarial, perceptual and cyclic terms).
+"""SRResCycGAN's training, Eq. (3) and (10): which terms there are is what the recipe gives a weight.
 
-A term of ours beside them, off by default, keeps flat colours what they are.
+With L1 and TV alone G_SR learns by itself. The adversarial term brings in D_x, the cycle G_LR, and D_y judges what G_LR
+makes. With a folder of real photos without partners, G_LR learns to spoil pictures as that camera does (DSGAN's
+objective, which section 4.1 takes its training data from), and G_SR learns from what it spoils.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TypeVar
 
 import numpy as np
 import torch
-from pydantic import Field
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upscale_cli.config.toml_file import Settings
 from upscale_cli.degradation.operations import Pixels
-from upscale_cli.degradation.pipeline import DegradationSettings, degrade
-from upscale_cli.imaging.quality import psnr
-from upscale_cli.imaging.tensors import from_tensor, to_tensor
-from upscale_cli.methods.srrescycgan.config import GeneratorSettings
+from upscale_cli.degradation.pipeline import degrade
+from upscale_cli.errors import WeightsError
+from upscale_cli.methods.srrescycgan.discriminator import DiscriminatorX, DiscriminatorY
 from upscale_cli.methods.srrescycgan.generator import SCALE, Generator
-from upscale_cli.methods.srrescycgan.losses import content_loss, flat_pictures, tv_loss
+from upscale_cli.methods.srrescycgan.losses import (
+    colour_loss,
+    content_loss,
+    cycle_loss,
+    flat_pictures,
+    ms_ssim_loss,
+    perceptual_loss,
+    ragan_discriminator_loss,
+    ragan_generator_loss,
+    ssim_loss,
+    tv_loss,
+)
+from upscale_cli.methods.srrescycgan.lr_generator import LRGenerator
+from upscale_cli.methods.srrescycgan.training_settings import TrainingSettings
+from upscale_cli.methods.srrescycgan.validation import Validator
 from upscale_cli.training.datasets import Batch, draw_batch
-from upscale_cli.training.pictures import Pair, load_pictures
-from upscale_cli.training.settings import RecipeSettings
+from upscale_cli.training.pictures import load_pictures
+from upscale_cli.training.trainable import Group, Update, Validation
 from upscale_cli.weights.checkpoint import write_safetensors
+from upscale_cli.weights.store import offline_requested
+
+__all__ = ["TrainingSettings", "prepare"]
 
 FLAT_LEVELS = (0.0, 3.0, 8.0, 20.0, 60.0, 128.0, 200.0, 255.0)
 """Grey levels of each colour among the flat pictures, densest near black, where noise that is clipped teaches a network
-to brighten or darken. Together 512 pictures, 6 % of a step's arithmetic."""
-VALIDATED = 384
-"""Pixels a side, at most, that validation looks at of each held-out picture."""
+to brighten or darken. Together 512 pictures, 6 % of a supervised step's arithmetic."""
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+Terms = dict[str, Tensor]
+N = TypeVar("N", bound=nn.Module)
 
 
-class LossSettings(Settings):
-    """Weights of Eq. (3)."""
+class Training:
+    """A SRResCycGAN recipe ready to run (a `Trainable`).
 
-    l1: float = Field(default=10.0, ge=0)
-    """Eq. (3): 10."""
-    tv: float = Field(default=1.0, ge=0)
-    """Eq. (3): 1."""
-    flat: float = Field(default=0.0, ge=0)
-    """Ours: weight of the mean |G_SR(c) - c| over flat pictures c of all colours, saturated ones too, of which
-    photographs teach little."""
+    phi: VGG-19's features for `loss.per`, RGB in [0, 1] -> features.
+    Raises UsageError, PictureError for pictures that cannot be trained on.
+    """
 
-
-class TrainingSettings(RecipeSettings):
-    """A SRResCycGAN recipe."""
-
-    method: Literal["srrescycgan"]
-    generator: GeneratorSettings = GeneratorSettings()
-    loss: LossSettings = LossSettings()
-    degradation: DegradationSettings = DegradationSettings()
-
-
-class SupervisedStage:
-    """G_SR learning from degraded copies of good pictures (a `Trainable`)."""
-
-    def __init__(self, settings: TrainingSettings, message: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: TrainingSettings, message: Callable[[str], None], phi: nn.Module | None = None
+    ) -> None:
         torch.manual_seed(settings.seed)
         self.settings = settings
-        self.network: nn.Module = Generator(settings.generator)
-        self._body = torch.bfloat16 if settings.precision == "bf16" else torch.float32
+        self._dtype = DTYPES[settings.precision]
+        self._phi = phi
         self._pictures = load_pictures(settings.data, SCALE, settings.patch, message)
-        self._validation = [self._validated(pair, i) for i, pair in enumerate(self._pictures.validation)]
+        self._validator = Validator(self._pictures.validation, self._degraded, settings.seed)
+        loss, judge, from_source = settings.loss, settings.discriminator, settings.data.source is not None
+        self.network = self.G_SR = Generator(settings.generator)
+        self.G_LR = self.D_x = self.D_y = None
+        if loss.cyc or loss.gan_lr or from_source:
+            self.G_LR = _convolving(LRGenerator(settings.lr_generator.features, settings.lr_generator.blocks))
+        if loss.gan:
+            patch = SCALE * settings.patch
+            self.D_x = _convolving(DiscriminatorX(judge.features, patch, high_pass=judge.high_pass))
+        if loss.gan_lr or from_source:
+            self.D_y = _convolving(DiscriminatorY(judge.features, high_pass=judge.high_pass))
+        generators = _present({"G_SR": self.G_SR, "G_LR": self.G_LR})
+        self.groups = {"generators": Group(generators, settings.optimiser)}
+        if judges := _present({"D_x": self.D_x, "D_y": self.D_y}):
+            self.groups["discriminators"] = Group(judges, settings.optimiser, adversary=True)
 
-    def draw(self, step: int) -> Batch:
-        """Paired patches of section 3.5."""
+    def draw(self, step: int, samples: range) -> Batch:
+        """Paired patches of section 3.5, and patches of the source domain where the recipe has one."""
         s = self.settings
-        return draw_batch(self._pictures, s.data, s.seed, step, range(s.batch), s.patch, SCALE, self._degraded)
+        return draw_batch(self._pictures, s.data, s.seed, step, samples, s.patch, SCALE, self._degraded)
 
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """10 L_1 + L_tv, in grey levels, and the term of flat colours where the recipe gives it a weight."""
-        y, x = (_grey_levels(side) for side in (batch.lr, batch.hr))
-        x_hat = self.network(y, self._body)
-        weights = self.settings.loss
-        terms = {"l1": weights.l1 * content_loss(x_hat, x), "tv": weights.tv * tv_loss(x_hat, x)}
-        if weights.flat:
-            flat = flat_pictures(FLAT_LEVELS).to(x.device)
-            terms["flat"] = weights.flat * content_loss(self.network(flat, self._body), flat)
-        return terms
+    def step(self, number: int, batch: Batch, update: Update) -> None:
+        """The generators by Eq. (3) or (10), then the discriminators on the same fakes, as in the released code."""
+        x = _grey_levels(batch.hr)
+        real_y = _grey_levels(batch.lr if batch.source is None else batch.source)
+        spoilt = None if batch.source is None else self._to_lr(x)
+        y = real_y if spoilt is None else spoilt.detach().clamp(0, 255).round()
+        learns = spoilt is None or number >= self.settings.source.warmup
+        x_hat = self.G_SR(y, self._dtype) if learns else None
+        cycles = self.settings.loss.cyc or (self.D_y is not None and spoilt is None)
+        y_prime = self._to_lr(x_hat) if x_hat is not None and cycles else None
+        fake_y = y_prime if spoilt is None else spoilt
 
-    @torch.no_grad()
-    def validate(self, network: nn.Module) -> dict[str, float]:
-        """Mean PSNR (RGB, border 4) over the held-out pictures, each degraded once and for all."""
-        device = next(network.parameters()).device
-        scores = []
-        for lr, hr in self._validation:
-            x_hat = network(_grey_levels(to_tensor(lr).to(device)), self._body)
-            scores.append(psnr(_as_pixels(x_hat), hr, border=SCALE))
-        return {"psnr": float(np.mean(scores))} if scores else {}
+        terms: Terms = {} if x_hat is None else self._supervised_terms(x_hat, x)
+        if y_prime is not None and self.settings.loss.cyc:
+            terms["cyc"] = self.settings.loss.cyc * cycle_loss(y_prime, y)
+        if spoilt is not None:
+            terms["source"] = self.settings.source.colour * colour_loss(spoilt, _bicubic(x))
+        if self.D_x is not None and x_hat is not None:
+            terms["gan"] = self.settings.loss.gan * self._as_real(self.D_x, x_hat, x)
+        if self.D_y is not None and fake_y is not None:
+            weight = self.settings.loss.gan_lr if spoilt is None else self.settings.source.gan
+            terms["gan_lr"] = weight * self._as_real(self.D_y, fake_y, real_y)
+        update("generators", terms)
+
+        judged: Terms = {}
+        if self.D_x is not None and x_hat is not None:
+            judged["d_x"] = self._told_apart(self.D_x, x_hat, x)
+        if self.D_y is not None and fake_y is not None:
+            judged["d_y"] = self._told_apart(self.D_y, fake_y, real_y)
+        if judged:
+            update("discriminators", judged)
+
+    def validate(self, network: nn.Module) -> Validation:
+        """See `Validator`."""
+        return self._validator(network, self._dtype)
 
     def export(self, network: nn.Module, path: Path, step: int) -> None:
         """The generator under the official names, as safetensors; its metadata suffice to build it again.
@@ -104,22 +136,78 @@ class SupervisedStage:
         }
         write_safetensors(network.state_dict(), path, metadata)
 
-    def _validated(self, pair: Pair, index: int) -> tuple[Pixels, Pixels]:
-        hr = pair.hr[:VALIDATED, :VALIDATED]
-        if pair.lr is not None:
-            return pair.lr[: VALIDATED // SCALE, : VALIDATED // SCALE], hr
-        return self._degraded(hr, np.random.default_rng((self.settings.seed, index))), hr
+    def _supervised_terms(self, x_hat: Tensor, x: Tensor) -> Terms:
+        """Those that compare with the truth or with the input alone, weighted."""
+        w = self.settings.loss
+        terms = {"l1": w.l1 * content_loss(x_hat, x), "tv": w.tv * tv_loss(x_hat, x)}
+        if self._phi is not None:
+            with self._reduced(x):
+                terms["per"] = w.per * perceptual_loss(x_hat, x, self._phi.to(x.device))
+        if w.ssim:
+            terms["ssim"] = w.ssim * ssim_loss(x_hat, x)
+        if w.msssim:
+            terms["msssim"] = w.msssim * ms_ssim_loss(x_hat, x)
+        if w.flat:
+            flat = flat_pictures(FLAT_LEVELS).to(x.device)
+            terms["flat"] = w.flat * content_loss(self.G_SR(flat, self._dtype), flat)
+        return terms
+
+    def _to_lr(self, x: Tensor) -> Tensor:
+        """G_LR(x)."""
+        assert self.G_LR is not None
+        with self._reduced(x):
+            y: Tensor = self.G_LR(x)
+        return y
+
+    def _as_real(self, judge: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
+        """L_RaGAN, Eq. (6)."""
+        with self._reduced(fake):
+            # The fake first, as released: each call moves the batch norm's running statistics.
+            c_fake = judge(fake)
+            with torch.no_grad():
+                c_real = judge(real)
+            return ragan_generator_loss(c_real, c_fake)
+
+    def _told_apart(self, judge: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
+        """Eq. (6) with real and fake exchanged."""
+        with self._reduced(fake):
+            return ragan_discriminator_loss(judge(real), judge(fake.detach()))
+
+    def _reduced(self, x: Tensor) -> torch.autocast:
+        """Convolutions in the recipe's precision; logits and losses take float32 again."""
+        return torch.autocast(x.device.type, self._dtype, enabled=self._dtype != torch.float32)
 
     def _degraded(self, hr: Pixels, rng: np.random.Generator) -> Pixels:
         return degrade(hr, SCALE, self.settings.degradation, rng)
 
 
-def prepare(settings: TrainingSettings, message: Callable[[str], None]) -> SupervisedStage:
-    """The recipe ready to run: pictures decoded, network initialised by the seed.  message: told what was found.
+def prepare(settings: TrainingSettings, message: Callable[[str], None]) -> Training:
+    """The recipe ready to run: pictures decoded, networks initialised by the seed, VGG-19 at hand where it is needed.
 
-    Raises UsageError, PictureError for pictures that cannot be trained on.
+    Raises UsageError, PictureError for pictures that cannot be trained on, WeightsError where VGG-19 cannot be had.
     """
-    return SupervisedStage(settings, message)
+    return Training(settings, message, _vgg19() if settings.loss.per else None)
+
+
+def _vgg19() -> nn.Module:
+    from upscale_cli.weights.features import load_vgg19  # most recipes do without
+
+    try:
+        return load_vgg19(offline=offline_requested(False))
+    except WeightsError as error:
+        raise WeightsError(
+            f"loss.per needs VGG-19: {error.message}",
+            "upscale models pull vgg19, or train without it: --set loss.per=0, as configs/srrescycgan-aim.toml",
+        ) from error
+
+
+def _convolving(network: N) -> N:
+    """The network with its kernels in the layout that convolves fastest."""
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _present(networks: Mapping[str, nn.Module | None]) -> dict[str, nn.Module]:
+    return {name: network for name, network in networks.items() if network is not None}
 
 
 def _grey_levels(side: Tensor) -> Tensor:
@@ -127,5 +215,6 @@ def _grey_levels(side: Tensor) -> Tensor:
     return side.mul(255).contiguous(memory_format=torch.channels_last)
 
 
-def _as_pixels(x: Tensor) -> Pixels:
-    return np.asarray(from_tensor(x.div(255), np.uint8, "rgb"), np.uint8)
+def _bicubic(x: Tensor) -> Tensor:
+    """(B, 3, 4h, 4w) -> (B, 3, h, w)."""
+    return F.interpolate(x, scale_factor=1 / SCALE, mode="bicubic", antialias=True)

@@ -1,0 +1,50 @@
+"""What G_SR makes of held-out pictures: figures, and samples to look at."""
+
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from upscale_cli.degradation.operations import Pixels
+from upscale_cli.imaging.quality import psnr, ssim
+from upscale_cli.imaging.tensors import from_tensor, to_tensor
+from upscale_cli.methods.srrescycgan.generator import SCALE
+from upscale_cli.training.pictures import Pair
+from upscale_cli.training.trainable import Validation
+
+LARGEST = 384
+"""Pixels a side, at most, that are looked at of each picture."""
+SHOWN = 4
+"""So many of the pictures are samples."""
+Degrade = Callable[[Pixels, np.random.Generator], Pixels]
+
+
+class Validator:
+    """Held-out pictures, each degraded once and for all where it has no low-resolution partner."""
+
+    def __init__(self, pairs: Sequence[Pair], degrade: Degrade, seed: int) -> None:
+        self._pairs = [_prepared(pair, degrade, np.random.default_rng((seed, i))) for i, pair in enumerate(pairs)]
+
+    @torch.no_grad()
+    def __call__(self, network: nn.Module, body: torch.dtype) -> Validation:
+        """Mean PSNR and SSIM (RGB, border 4); samples are bicubic enlargement, output and truth side by side."""
+        device = next(network.parameters()).device
+        scores, samples = [], {}
+        for i, (lr, hr) in enumerate(self._pairs):
+            x_hat = network(to_tensor(lr).to(device).mul(255), body)
+            output = np.asarray(from_tensor(x_hat.div(255), np.uint8, "rgb"), np.uint8)
+            scores.append((psnr(output, hr, border=SCALE), ssim(output, hr, border=SCALE)))
+            if i < SHOWN:
+                bicubic = cv2.resize(lr, hr.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+                samples[str(i)] = np.concatenate([bicubic, output, hr], axis=1)
+        if not scores:
+            return Validation()
+        means = np.mean(scores, axis=0)
+        return Validation({"psnr": float(means[0]), "ssim": float(means[1])}, samples)
+
+
+def _prepared(pair: Pair, degrade: Degrade, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
+    hr = pair.hr[:LARGEST, :LARGEST]
+    return (degrade(hr, rng) if pair.lr is None else pair.lr[: LARGEST // SCALE, : LARGEST // SCALE]), hr

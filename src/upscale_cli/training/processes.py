@@ -1,0 +1,113 @@
+"""The processes that train together: one, or those that `torchrun` has started, each with its part of every batch.
+
+accelerate joins them (which backend, which device for whom). Networks are not wrapped, as its and PyTorch's DDP would:
+a GAN's step runs each network several times and differentiates it for some of its parameters only, which those wrappers
+do not allow. Gradients are averaged here instead, after each backward pass, and so is what a loss or a layer needs of
+the whole batch; so a step is the step of one process with all of the batch.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Processes:
+    """How many there are, which of them this is (from 0), and the device it computes on."""
+
+    device: torch.device
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Is this the one that writes files and speaks?"""
+        return self.rank == 0
+
+    def samples(self, batch: int) -> range:
+        """This process's samples of a batch to which each process gives `batch`."""
+        return range(self.rank * batch, (self.rank + 1) * batch)
+
+    def agreed(self, wish: bool) -> bool:
+        """Does any of them wish it?  The same answer in all."""
+        if self.count == 1:
+            return wish
+        answer = torch.tensor(float(wish), device=self.device)
+        dist.all_reduce(answer, dist.ReduceOp.MAX)
+        return bool(answer.item())
+
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Puts the mean over the processes into each of `tensors`, of one dtype, all at once."""
+        if self.count == 1:
+            return
+        tensors = list(tensors)
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        dist.all_reduce(flat)
+        parts = torch.split(flat.div_(self.count), [tensor.numel() for tensor in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+
+def started_together() -> bool:
+    """Was this process started by `torchrun`, as one of several?"""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def join_processes(device: torch.device) -> Processes:
+    """The processes of this run; with several, each on its own device of the kind of `device`."""
+    if not started_together():
+        return Processes(device)
+    from accelerate import PartialState  # takes seconds to import, and one process has no use for it
+
+    state = PartialState(cpu=device.type == "cpu")
+    return Processes(state.device, state.process_index, state.num_processes)
+
+
+def leave_processes() -> None:
+    """The end of `join_processes`."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def mean_over_processes(x: Tensor) -> Tensor:
+    """The mean over the processes of a tensor that all have in one shape; gradients reach the tensors of all."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return x
+    from torch.distributed.nn.functional import all_reduce
+
+    total: Tensor = all_reduce(x)  # type: ignore[no-untyped-call]
+    return total / dist.get_world_size()
+
+
+class SharedBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation by the statistics of all processes' samples. PyTorch's own knows GPUs only."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same shape."""
+        if not self.training:
+            return super().forward(x)
+        values = x.float()
+        count = x.numel() // x.shape[1]
+        mean, square = mean_over_processes(torch.stack([values.mean((0, 2, 3)), values.square().mean((0, 2, 3))]))
+        variance = square - mean.square()
+        with torch.no_grad():
+            count *= dist.get_world_size() if dist.is_initialized() else 1
+            momentum = self.momentum or 0.0
+            self.running_mean.lerp_(mean, momentum)  # type: ignore[union-attr]
+            self.running_var.lerp_(variance * count / (count - 1), momentum)  # type: ignore[union-attr]
+            self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
+        scale = self.weight * (variance + self.eps).rsqrt()
+        shift = self.bias - mean * scale
+        y: Tensor = values * scale[:, None, None] + shift[:, None, None]
+        return y.to(x.dtype)
+
+
+def share_batch_norm(network: nn.Module) -> None:
+    """Lets every batch normalisation in `network` see all processes' samples; names and parameters stay."""
+    for module in network.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SharedBatchNorm2d
