@@ -25,6 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from page import write
 from upscale_cli.inference.device import Placement, choose_device, prepare_device
 from upscale_cli.inference.network import Network
 from upscale_cli.inference.upscaler import Plan, choose_tile, upscale
@@ -36,7 +37,6 @@ SCALE = 4
 OPERATIONS = 2 * (3 * 64 * 25 + 10 * 64 * 64 * 9 + 64 * 3 * 25)
 """Multiplications and additions per output pixel of the convolutions."""
 PUBLISHED = "(a) published, whole, fp32"
-BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 
 
 class Published:
@@ -177,14 +177,6 @@ def table(size: int, rounds: int, device: torch.device) -> str:
     return "\n".join(lines)
 
 
-def write(path: Path, text: str) -> None:
-    """Puts the table between the markers of `path`."""
-    page = path.read_text(encoding="utf-8")
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    path.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}", encoding="utf-8")
-
-
 def main() -> None:
     """Measures, prints, and writes where asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -198,7 +190,7 @@ def main() -> None:
     text = table(arguments.size, arguments.rounds, device)
     print(text)
     if arguments.write:
-        write(arguments.write, text)
+        write(arguments.write, "speed", text)
 
 
 if __name__ == "__main__":
