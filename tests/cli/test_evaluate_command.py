@@ -46,6 +46,19 @@ def test_a_table_with_bicubic_beside_the_model(evaluate: Upscale, hr: Path) -> N
     assert [float(number) for number in rows["mean"][3:5]] == pytest.approx(means, abs=0.011)
 
 
+def test_metrics_are_chosen(evaluate: Upscale, folder: Path) -> None:
+    save(skimage.data.chelsea()[60:168, 100:300], folder / "hr" / "a.png")
+    ended = evaluate("--hr", "hr", "--metrics", "NIQE, psnr,niqe", "--degrade", "dualsr")
+    assert (ended.code, ended.err) == (0, "")
+    headings = next(line for line in ended.out.splitlines() if "picture" in line)
+    assert headings.split() == ["picture", "NIQE", "PSNR", "NIQE", "PSNR"]
+    line = json.loads(evaluate("--hr", "hr", "--metrics", "niqe", "--json").out.splitlines()[0])
+    assert list(line["model"]) == ["niqe", "shift"]
+    assert evaluate("--hr", "hr", "--metrics", "lpips").complained(4, "alexnet", "upscale models pull alexnet")
+    assert evaluate("--hr", "hr", "--metrics", "vmaf").complained(2, "--metrics", "'vmaf'")
+    assert evaluate("--hr", "hr", "--model", "vgg19").complained(2, "vgg19", "is a feature network")
+
+
 def test_json_lines(evaluate: Upscale, hr: Path) -> None:
     (hr / "bad.png").write_bytes(b"no picture")
     ended = evaluate("--hr", "hr", "--json", "--crop-border", 2, "-x", "-t", 16, "--precision", "fp32")

@@ -10,7 +10,10 @@ from PIL import Image
 
 from upscale_cli.degradation.operations import downsample
 from upscale_cli.errors import UsageError
+from upscale_cli.imaging.niqe import niqe
 from upscale_cli.imaging.quality import Protocol, psnr, ssim
+from upscale_cli.imaging.resize import BICUBIC, resize
+from upscale_cli.services.degrade_images import DegradeRequest, degrade_images
 from upscale_cli.services.evaluate_model import evaluate_model
 from upscale_cli.services.evaluate_report import EvaluateReport, EvaluateRequest, PictureScores
 from upscale_cli.services.evaluation_pairs import as_rgb8, reduction
@@ -77,14 +80,14 @@ def test_figures_are_those_of_what_run_writes(request_for: EvaluateRequest, tmp_
     scores = report.pictures[1]
     assert scores.size == (48, 44)
     assert scores.model is not None
-    assert scores.model.psnr == pytest.approx(psnr(written, original, border=4))
-    assert scores.model.ssim == pytest.approx(ssim(written, original, border=4))
+    assert scores.model.values["psnr"] == pytest.approx(psnr(written, original, border=4))
+    assert scores.model.values["ssim"] == pytest.approx(ssim(written, original, border=4))
     enlarged = np.asarray(Image.open(small).resize((48, 44), Image.Resampling.BICUBIC))
     assert scores.bicubic is not None
-    assert scores.bicubic.psnr == pytest.approx(psnr(enlarged, original, border=4), abs=0.02)
+    assert scores.bicubic.values["psnr"] == pytest.approx(psnr(enlarged, original, border=4), abs=0.02)
     assert report.bicubic_mean is not None
-    both = [picture.bicubic.psnr for picture in report.pictures if picture.bicubic is not None]
-    assert report.bicubic_mean.psnr == pytest.approx(sum(both) / 2)
+    both = [picture.bicubic.values["psnr"] for picture in report.pictures if picture.bicubic is not None]
+    assert report.bicubic_mean.values["psnr"] == pytest.approx(sum(both) / 2)
 
 
 def test_channel_and_self_ensemble_count(request_for: EvaluateRequest) -> None:
@@ -94,7 +97,7 @@ def test_channel_and_self_ensemble_count(request_for: EvaluateRequest) -> None:
     assert plain is not None
     assert luminance is not None
     assert ensemble is not None
-    assert len({plain.psnr, luminance.psnr, ensemble.psnr}) == 3
+    assert len({mean.values["psnr"] for mean in (plain, luminance, ensemble)}) == 3
 
 
 def test_given_pictures_are_used_as_they_are(request_for: EvaluateRequest, tmp_path: Path) -> None:
@@ -125,6 +128,45 @@ def test_what_degrade_does(request_for: EvaluateRequest) -> None:
     for wrong in ("", "blur", "noise", "noise:", "noise:-1", "noise:nan", "jpeg:0", "jpeg:30.5", "clean:1", "jpeg:101"):
         with pytest.raises(UsageError, match="is none of clean, noise:SIGMA"):
             reduction(wrong)
+
+
+def test_a_recipe_spoils_as_upscale_degrade_does(request_for: EvaluateRequest, tmp_path: Path) -> None:
+    degrade_images(DegradeRequest((str(request_for.hr),), str(tmp_path / "lr"), recipe="rwsr", seed=7), Silent())
+    made = evaluate(replace(request_for, degrade="rwsr", seed=7))
+    given = evaluate(replace(request_for, lr=tmp_path / "lr"))
+    assert [p.model for p in made.pictures] == [p.model for p in given.pictures]
+    assert [p.model for p in made.pictures] != [p.model for p in evaluate(request_for).pictures]
+
+
+def test_a_recipe_of_one_s_own_spoils_too(request_for: EvaluateRequest, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("noise_sigma = [40, 40]\nnoise_probability = 1.0\n")
+    spoiled = evaluate(replace(request_for, degrade=str(tmp_path / "mine.toml"))).bicubic_mean
+    clean = evaluate(request_for).bicubic_mean
+    assert spoiled is not None
+    assert clean is not None
+    assert spoiled.values["psnr"] < clean.values["psnr"] - 2
+    with pytest.raises(UsageError, match=r"nowhere\.toml: cannot be read"):
+        reduction("nowhere.toml")
+
+
+def test_niqe_asks_for_no_original(small_model: Path, tmp_path: Path) -> None:
+    original = photo(200, 108)
+    save(original, tmp_path / "hr" / "a.png")
+    request = EvaluateRequest(
+        tmp_path / "hr", Protocol(border=4), UpscaleRequest((), model=str(small_model)), metrics=("niqe", "psnr")
+    )
+    scores = evaluate(request).pictures[0]
+    assert scores.bicubic is not None
+    assert list(scores.bicubic.values) == ["niqe", "psnr"]
+    enlarged = resize(downsample(original, 4, "bicubic"), 200, 108, BICUBIC)
+    assert scores.bicubic.values["niqe"] == pytest.approx(niqe(enlarged[4:-4, 4:-4]))
+
+
+def test_metrics_that_do_not_exist_or_do_not_fit_are_named(request_for: EvaluateRequest) -> None:
+    with pytest.raises(UsageError, match="--metrics: 'lpipz' is none of psnr, ssim, lpips, niqe"):
+        evaluate(replace(request_for, metrics=("psnr", "lpipz")))
+    causes = [str(picture.cause) for picture in evaluate(replace(request_for, metrics=("niqe",))).pictures]
+    assert all("NIQE needs two blocks of 96 x 96 pixels, not" in cause and "other metrics" in cause for cause in causes)
 
 
 def test_a_bad_picture_is_counted_and_the_others_measured(request_for: EvaluateRequest) -> None:

@@ -25,12 +25,21 @@ def evaluate_command(
         str | None,
         typer.Option(
             "--degrade",
-            metavar="clean|noise:SIGMA|jpeg:QUALITY",
-            help="Without --lr: what is done to the originals after bicubic reduction. Default: clean.",
+            metavar="clean|noise:SIGMA|jpeg:QUALITY|RECIPE",
+            help="Without --lr: what is done to the originals, after bicubic reduction or as a recipe of "
+            "'upscale degrade' says. Default: clean.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed draws other noise.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, another draw for each picture.")] = 0,
     model: options.Model = None,
+    metrics: Annotated[
+        str,
+        typer.Option(
+            "--metrics",
+            metavar="NAME,...",
+            help="Of psnr, ssim (higher is better), lpips and niqe (lower is better); lpips fetches AlexNet once.",
+        ),
+    ] = "psnr,ssim",
     crop_border: Annotated[
         int, typer.Option("--crop-border", metavar="N", min=0, help="Pixels left out on each side. Default: 4.")
     ] = 4,
@@ -56,7 +65,7 @@ def evaluate_command(
     ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only results and errors.")] = False,
 ) -> int:
-    """Measure a model against originals: PSNR and SSIM beside bicubic's.
+    """Measure a model against originals: PSNR, SSIM, LPIPS and NIQE, beside bicubic's.
 
     Originals are cut to multiples of the model's scale; the same command gives the same figures.
     """
@@ -75,7 +84,8 @@ def evaluate_command(
         offline=offline_requested(offline),
     )  # fmt: skip
     protocol = Protocol("y" if channel == "y" else "rgb", crop_border, shift, patch)
-    request = EvaluateRequest(hr, protocol, how, lr, degrade, seed)
+    names = tuple(dict.fromkeys(name.strip().lower() for name in metrics.split(",")))
+    request = EvaluateRequest(hr, protocol, how, lr, degrade, seed, names)
     with evaluate_console(quiet=quiet, as_json=as_json) as console:
         report = evaluate_model(request, console)
         console.report(report, _heading(request, report))

@@ -15,11 +15,13 @@ from rich.text import Text
 
 from upscale_cli.cli.one_line import one_line
 from upscale_cli.errors import ResourceError
-from upscale_cli.imaging.quality import Score
-from upscale_cli.services.evaluate_report import EvaluateReport, PictureScores
+from upscale_cli.services.evaluate_report import EvaluateReport, PictureScores, Score
 
 PLAIN_EVERY = 10.0
 """Seconds between progress lines where stderr is no terminal."""
+_UNFOLDED = 1000
+"""Columns where nobody's screen is that wide: a file or a pipe gets each picture on one line."""
+_DECIMALS = {"psnr": 2, "ssim": 4, "lpips": 4, "niqe": 2}
 
 
 class EvaluateConsole:
@@ -109,28 +111,29 @@ def _drawn(report: EvaluateReport, heading: str) -> str:
     table = Table(title=Text(heading), title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("picture", overflow="fold")
     for name in ("bicubic", report.model):
-        table.add_column(Text(f"{name}\nPSNR"), justify="right")
-        table.add_column("\nSSIM", justify="right")
+        for metric in report.metrics:
+            above = name if metric == report.metrics[0] else ""
+            table.add_column(Text(f"{above}\n{metric.upper()}"), justify="right", overflow="fold")
         if moved:
             table.add_column("\nshift", justify="right")
     for picture in report.pictures:
-        if picture.cause is None:
-            table.add_row(
-                Text(one_line(picture.picture)), *_cells(picture.bicubic, moved), *_cells(picture.model, moved)
-            )
+        if picture.bicubic is not None and picture.model is not None:
+            cells = (*_cells(picture.bicubic, moved), *_cells(picture.model, moved))
+            table.add_row(Text(one_line(picture.picture)), *cells)
     table.add_section()
-    means = (*_cells(report.bicubic_mean, moved, mean=True), *_cells(report.model_mean, moved, mean=True))
-    table.add_row(f"mean of {len(report.pictures) - report.failed}", *means)
+    if report.bicubic_mean is not None and report.model_mean is not None:
+        means = (*_cells(report.bicubic_mean, moved, mean=True), *_cells(report.model_mean, moved, mean=True))
+        table.add_row(f"mean of {len(report.pictures) - report.failed}", *means)
     drawn = io.StringIO()
-    Console(file=drawn, force_terminal=sys.stdout.isatty()).print(table)
+    terminal = sys.stdout.isatty()
+    Console(file=drawn, force_terminal=terminal, width=None if terminal else _UNFOLDED).print(table)
     return drawn.getvalue().rstrip("\n")
 
 
-def _cells(score: Score | None, moved: bool, *, mean: bool = False) -> list[str]:
-    if score is None:
-        return ["", "", *([""] if moved else [])]
+def _cells(score: Score, moved: bool, *, mean: bool = False) -> list[str]:
     down, across = score.shift
-    return [f"{score.psnr:.2f}", f"{score.ssim:.4f}", *(["" if mean else f"{down:+d},{across:+d}"] if moved else [])]
+    figures = [f"{value:.{_DECIMALS[metric]}f}" for metric, value in score.values.items()]
+    return [*figures, *(["" if mean else f"{down:+d},{across:+d}"] if moved else [])]
 
 
 def _is_moved(score: Score | None) -> bool:

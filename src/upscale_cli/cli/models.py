@@ -15,6 +15,8 @@ from upscale_cli.errors import UsageError, WeightsError
 if TYPE_CHECKING:  # everything below is imported by the verb that needs it: help and completion stay quick
     from upscale_cli.services.manage_models import ModelReport, Verdict
 
+_KILOBYTES = 100_000
+"""Bytes below which a size is shown in kB."""
 models_app = typer.Typer(help="List, get, check, remove and import models.", no_args_is_help=True)
 
 
@@ -147,7 +149,7 @@ def _record(report: "ModelReport") -> dict[str, Any]:
 def _row(report: "ModelReport") -> tuple[str, ...]:
     entry = report.entry
     size = entry.bytes or (report.path.stat().st_size if report.path else None)
-    shown = f"{size / 1e6:.1f} MB" if size else "?"
+    shown = "?" if not size else f"{size / 1e3:.1f} kB" if size < _KILOBYTES else f"{size / 1e6:.1f} MB"
     where = f"{report.where}, default" if report.default else report.where
     scale = f"x{entry.scale}" if entry.role == "upscaler" else "-"
     return entry.name, scale, shown, where, entry.licence, entry.description

@@ -33,35 +33,36 @@ class Protocol:
     patch: int | None = None
 
 
-class Score(NamedTuple):
-    """psnr in dB, ssim, and how far (down, across) the result was taken off its place."""
+class Match(NamedTuple):
+    """What is compared: parts (h, w, 3) of result and original, and how far (down, across) the first was moved."""
 
-    psnr: float
-    ssim: float
+    result: NDArray[np.uint8]
+    original: NDArray[np.uint8]
     shift: tuple[int, int] = (0, 0)
 
 
-def compare(result: NDArray[np.uint8], original: NDArray[np.uint8], protocol: Protocol) -> Score:
-    """PSNR and SSIM of two (H, W, 3) pictures by `protocol`.
+def match(result: NDArray[np.uint8], original: NDArray[np.uint8], protocol: Protocol) -> Match:
+    """The parts of two (H, W, 3) pictures that `protocol` compares.
 
-    The most favourable place is that of the highest PSNR; SSIM is taken there.  Raises ValueError for different shapes,
-    or pictures too small for the protocol.
+    The most favourable place is that of the highest PSNR.  Raises ValueError for different shapes, or pictures too
+    small for the protocol.
     """
     _check_shapes(result, original)
     top, left, height, width = _window_of(original.shape, protocol)
     reference = original[top : top + height, left : left + width]
 
-    def score(shift: tuple[int, int]) -> Score:
+    def moved(shift: tuple[int, int]) -> Match:
         down, across = shift
-        moved = result[top + down : top + down + height, left + across : left + across + width]
-        return Score(psnr(moved, reference, on=protocol.on), ssim(moved, reference, on=protocol.on), shift)
+        part = result[top + down : top + down + height, left + across : left + across + width]
+        return Match(part, reference, shift)
 
-    own = score((0, 0))
+    own = moved((0, 0))
     if protocol.reach == 0:
         return own
     rows, columns = (slice(a - protocol.reach, a + n + protocol.reach) for a, n in ((top, height), (left, width)))
-    found = score(_nearest(result[rows, columns], reference, protocol))
-    return found if found.psnr > own.psnr else own
+    found = moved(_nearest(result[rows, columns], reference, protocol))
+    nearness = [psnr(each.result, reference, on=protocol.on) for each in (own, found)]
+    return found if nearness[1] > nearness[0] else own
 
 
 def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8], *, on: Measured = "rgb", border: int = 0) -> float:

@@ -1,5 +1,6 @@
 """`upscale evaluate`: how near a model's pictures come to the originals, beside bicubic enlargement."""
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -9,13 +10,17 @@ from upscale_cli.imaging import quality
 from upscale_cli.imaging.files import Header, Picture
 from upscale_cli.imaging.picture import Samples
 from upscale_cli.imaging.resize import BICUBIC, resize
-from upscale_cli.services.evaluate_report import EvaluateReport, EvaluateRequest, PictureScores
+from upscale_cli.services.evaluate_report import EvaluateReport, EvaluateRequest, PictureScores, Score
+from upscale_cli.services.evaluation_measures import Measure, find_measures, score
 from upscale_cli.services.evaluation_pairs import Pixels, as_rgb8, find_pairs, read_pair, reduction
 from upscale_cli.services.inputs import Input
 from upscale_cli.services.loading import find_model, load_model
 from upscale_cli.services.outputs import Target
 from upscale_cli.services.picture_job import Job, memory_of
 from upscale_cli.services.upscale_worker import Worker
+
+Compare = Callable[[Input, Samples, Pixels], Score]
+"""(whose it is, result, original) -> what was measured.  Raises PictureError."""
 
 
 class Watch(Protocol):
@@ -46,6 +51,7 @@ def evaluate_model(request: EvaluateRequest, watch: Watch) -> EvaluateReport:
     reduce = reduction(request.degrade or "clean")
     choice = find_model(request.upscale.model)
     pairs = find_pairs(request.hr, request.lr)
+    compare = partial(_compared, request.protocol, find_measures(request, partial(watch.downloading, "alexnet")))
     name = choice.stem if isinstance(choice, Path) else choice.name
     model = load_model(choice, offline=request.upscale.offline, progress=partial(watch.downloading, name))
     for note in model.notes:
@@ -56,26 +62,26 @@ def evaluate_model(request: EvaluateRequest, watch: Watch) -> EvaluateReport:
         watch.started(hr.name, number, len(pairs))
         try:
             original, small = read_pair(hr, lr, model.scale, reduce, request.seed)
-            scores = _scores(worker, hr, original, small, request.protocol)
+            scores = _scores(worker, hr, original, small, compare)
         except PictureError as error:
             scores = PictureScores(hr.name, cause=error)
         watch.measured(scores)
         pictures.append(scores)
-    return EvaluateReport(model.name, model.sha256, model.scale, tuple(pictures))
+    return EvaluateReport(model.name, model.sha256, model.scale, request.metrics, tuple(pictures))
 
 
-def _scores(worker: Worker, hr: Input, original: Pixels, small: Picture, protocol: quality.Protocol) -> PictureScores:
+def _scores(worker: Worker, hr: Input, original: Pixels, small: Picture, compare: Compare) -> PictureScores:
     """Upscales `small` as `upscale run` would, and compares.  Raises PictureError, ResourceError."""
     size = int(original.shape[1]), int(original.shape[0])
     # Bicubic first: what cannot be compared is refused before the network's long work.
-    bicubic = _compared(hr, resize(small.pixels, *size, BICUBIC), original, protocol)
+    bicubic = compare(hr, resize(small.pixels, *size, BICUBIC), original)
     done = worker.compute(_job(hr, small, size))
     assert done.picture is not None
     assert done.report is not None
     return PictureScores(
         hr.name,
         size,
-        _compared(hr, done.picture.pixels, original, protocol),
+        compare(hr, done.picture.pixels, original),
         bicubic,
         done.report.precision,
         done.report.seconds,
@@ -90,8 +96,11 @@ def _job(hr: Input, small: Picture, size: tuple[int, int]) -> Job:
     return Job(target, b"", header, size, size, memory_of(header, size, size, "PNG"), (), small)
 
 
-def _compared(hr: Input, result: Samples, original: Pixels, protocol: quality.Protocol) -> quality.Score:
+def _compared(
+    protocol: quality.Protocol, measures: Mapping[str, Measure], hr: Input, result: Samples, original: Pixels
+) -> Score:
     try:
-        return quality.compare(as_rgb8(result), original, protocol)
+        return score(as_rgb8(result), original, protocol, measures)
     except ValueError as error:
-        raise PictureError(f"{hr.name}: {error}", "take it out, or compare with a smaller border") from error
+        hint = "take it out, or compare with a smaller border or by other metrics"
+        raise PictureError(f"{hr.name}: {error}", hint) from error

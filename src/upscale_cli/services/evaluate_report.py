@@ -1,22 +1,26 @@
 """What `upscale evaluate` is asked for, and what it reports."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from upscale_cli.errors import UpscaleError, UsageError
-from upscale_cli.imaging.quality import Protocol, Score
+from upscale_cli.imaging.quality import Protocol
 from upscale_cli.services.upscale_report import UpscaleRequest
+
+METRICS = ("psnr", "ssim", "lpips", "niqe")
+"""All that can be measured: nearness to the original in dB and in structure, perceptual distance, naturalness."""
 
 
 @dataclass(frozen=True)
 class EvaluateRequest:
     """The options of `upscale evaluate`; its help says what they mean.
 
-    lr: a folder of low-resolution pictures; None: `degrade` makes them ('clean', 'noise:SIGMA' or 'jpeg:QUALITY').
+    lr: a folder of low-resolution pictures; None: `degrade` makes them ('clean', 'noise:SIGMA', 'jpeg:QUALITY', or a
+    recipe of `upscale degrade`).
     upscale: model, device, precision, tile, self_ensemble and offline are used of it.
     """
 
@@ -26,17 +30,32 @@ class EvaluateRequest:
     lr: Path | None = None
     degrade: str | None = None
     seed: int = 0
+    metrics: tuple[str, ...] = METRICS[:2]
 
     def check(self) -> None:
         """Raises UsageError for what contradicts itself or no picture could satisfy."""
         self.upscale.check()
         if self.lr is not None and self.degrade is not None:
             raise UsageError("--lr and --degrade both say what the model is given", "leave one of them out")
+        for name in self.metrics:
+            if name not in METRICS:
+                raise UsageError(f"--metrics: {name!r} is none of {', '.join(METRICS)}", "as in psnr,ssim,lpips")
 
     @property
     def given(self) -> str:
         """What the model is given, in a word."""
         return str(self.lr) if self.lr is not None else self.degrade or "clean"
+
+
+@dataclass(frozen=True)
+class Score:
+    """values: by metric, in the order asked for; nan where a metric says nothing of the picture.
+
+    shift: how far (down, across) the result was taken off its place.
+    """
+
+    values: Mapping[str, float]
+    shift: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -66,11 +85,12 @@ class PictureScores:
 
 @dataclass(frozen=True)
 class EvaluateReport:
-    """The pictures in the order of their names, and which model was measured."""
+    """The pictures in the order of their names, and which model was measured by which metrics."""
 
     model: str
     sha256: str
     scale: int
+    metrics: tuple[str, ...]
     pictures: tuple[PictureScores, ...]
 
     @property
@@ -97,17 +117,17 @@ class EvaluateReport:
 
 
 def _json(score: Score | None, *, moved: bool = True) -> dict[str, Any] | None:
-    """A score as a JSON object; JSON knows no infinity, so psnr is null where the pictures are the same.
+    """A score as a JSON object; JSON knows neither infinity nor nan, so that these become null.
 
     moved: with the shift, which a mean has none of.
     """
     if score is None:
         return None
-    known: dict[str, Any] = {"psnr": score.psnr if math.isfinite(score.psnr) else None, "ssim": score.ssim}
+    known: dict[str, Any] = {name: value if math.isfinite(value) else None for name, value in score.values.items()}
     return known | {"shift": score.shift} if moved else known
 
 
 def _mean(scores: Sequence[Score]) -> Score | None:
     if not scores:
         return None
-    return Score(fmean(score.psnr for score in scores), fmean(score.ssim for score in scores))
+    return Score({name: fmean(score.values[name] for score in scores) for name in scores[0].values})

@@ -1,6 +1,5 @@
 """The originals that a model is measured on, and the low-resolution pictures that it is given of them."""
 
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -11,9 +10,12 @@ from numpy.typing import NDArray
 
 from upscale_cli.degradation.noise import add_sensor_noise
 from upscale_cli.degradation.operations import compress, downsample
+from upscale_cli.degradation.pipeline import degrade
+from upscale_cli.degradation.recipes import RECIPES, find_recipe
 from upscale_cli.errors import PictureError, UsageError
 from upscale_cli.imaging.files import Picture, read_picture
 from upscale_cli.imaging.picture import Samples
+from upscale_cli.services.degrade_images import generator_for
 from upscale_cli.services.inputs import Input, collect_inputs, is_folder
 
 Pixels = NDArray[np.uint8]
@@ -24,7 +26,10 @@ _NAMED = 3
 
 
 def reduction(text: str) -> Reduce:
-    """'clean', 'noise:SIGMA' or 'jpeg:QUALITY'; bicubic reduction comes first in all of them.  Raises UsageError."""
+    """'clean', 'noise:SIGMA' or 'jpeg:QUALITY' after bicubic reduction, or a recipe of `upscale degrade`.
+
+    Raises UsageError for anything else.
+    """
     kind, colon, number = text.partition(":")
     try:
         amount = float(number) if colon else math.nan
@@ -36,9 +41,12 @@ def reduction(text: str) -> Reduce:
         return lambda hr, scale, rng: add_sensor_noise(downsample(hr, scale, "bicubic"), amount, rng)
     if kind == "jpeg" and amount in range(1, 101):
         return lambda hr, scale, _: compress(downsample(hr, scale, "bicubic"), int(amount))
+    if text in RECIPES or text.lower().endswith(".toml"):
+        settings = find_recipe(text)
+        return lambda hr, scale, rng: degrade(hr, scale, settings, rng)
     raise UsageError(
-        f"--degrade {text}: is none of clean, noise:SIGMA (0 to 255) and jpeg:QUALITY (1 to 100)",
-        "as in noise:8 or jpeg:30",
+        f"--degrade {text}: is none of clean, noise:SIGMA (0 to 255), jpeg:QUALITY (1 to 100), {', '.join(RECIPES)}",
+        "as in noise:8 or jpeg:30, or a recipe's .toml file",
     )
 
 
@@ -90,7 +98,7 @@ def read_pair(hr: Input, lr: Input | None, scale: int, reduce: Reduce, seed: int
         raise PictureError(f"{hr.name}: smaller than {scale} pixels a side", "take it out")
     original = original[: height * scale, : width * scale]
     if lr is None:
-        return original, Picture(reduce(original, scale, _generator(hr, seed)))
+        return original, Picture(reduce(original, scale, generator_for(hr, seed)))
     assert lr.path is not None
     small = Picture(read_picture(lr.path).pixels)
     if (small.width, small.height) != (width, height):
@@ -106,10 +114,3 @@ def as_rgb8(pixels: Samples) -> Pixels:
     if pixels.dtype == np.uint16:
         pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), dtype=np.uint8)
-
-
-def _generator(hr: Input, seed: int) -> np.random.Generator:
-    """The same for the same file name and seed, whatever else is in the folder."""
-    assert hr.path is not None
-    name = hashlib.sha256(hr.path.name.encode(errors="surrogateescape")).digest()
-    return np.random.default_rng((seed, int.from_bytes(name[:8], "big")))
