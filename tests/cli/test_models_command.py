@@ -69,7 +69,7 @@ def test_feature_networks_are_listed_apart_from_upscalers(cache: Path) -> None:
     assert (listed["vgg19"]["role"], listed["srrescgan"]["role"]) == ("features", "upscaler")
     plain = {line.split("\t")[0]: line.split("\t") for line in run("list").splitlines()}
     assert plain["vgg19"][1:5] == ["-", "574.7 MB", "not downloaded", "BSD-3-Clause"]
-    assert plain["lpips-alex"][3] == "bundled"
+    assert plain["lpips-alex"][2:4] == ["5.1 kB", "bundled"]
     assert "sha256 prefix dcbb9e9d" in run("info", "vgg19")
     assert run("path", "lpips-alex").strip().endswith(".safetensors")
     with pytest.raises(WeightsError, match=r"vgg19: .*offline.*begins with dcbb9e9d.*upscale models pull vgg19"):

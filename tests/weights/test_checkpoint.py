@@ -170,6 +170,18 @@ def test_nothing_in_a_pickle_is_executed(tmp_path: Path) -> None:
         read_state_dict(path)
 
 
+@pytest.mark.parametrize("make", [b"\x81", b"R"])
+@pytest.mark.parametrize(
+    "size", [b"J\xff\xff\xff\x7f\x85", b")0J\xff\xff\xff\x7f\x85", b"J\xff\xff\xff\x7f\x85q\x00)0h\x00"]
+)
+def test_old_tensors_cannot_be_made_large(tmp_path: Path, make: bytes, size: bytes) -> None:
+    """Torch 0.1 named a tensor by its class, to be called with nothing; called with a number it takes that much."""
+    path = tmp_path / "large.pth"
+    path.write_bytes(legacy(b"\x80\x02}X\x01\x00\x00\x00wctorch\nFloatTensor\n" + size + make + b"s."))
+    with pytest.raises(WeightsError, match="makes a tensor of a size of its own; nothing was executed"):
+        read_state_dict(path)
+
+
 def with_member(path: Path, **changes: Any) -> bytes:
     """The zip at `path` written anew with the keywords of `zipfile.ZipFile`."""
     buffer = io.BytesIO()
