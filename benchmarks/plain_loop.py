@@ -77,4 +77,4 @@ def train(recipe: Path, device: torch.device) -> list[Step]:
 
 
 def _tensor(pixels: NDArray[np.uint8]) -> Tensor:
-    return torch.from_numpy(pixels).permute(2, 0, 1).float().contiguous()
+    return torch.tensor(pixels).permute(2, 0, 1).float().contiguous()
