@@ -56,8 +56,8 @@ def test_every_fault_is_named_at_once():
         ({"zzz": 1}, "a.toml: unknown key 'zzz' (mend"),
         ({"count": "many"}, "'count' = 'many' should be a valid integer"),
         ({"inner": 3}, "'inner' = 3 should be a table"),
-        ({"name": {"x": 1}}, "'name': should be a valid string"),
-        ({"inner": {"counts": "ab"}}, "'inner.counts' = 'ab' should be a list, as in [1, 2]"),
+        ({"name": {"x": 1}}, "'name' should be a valid string"),
+        ({"inner": {"counts": "ab"}}, "'inner.counts' = 'ab' should be a list, in square brackets"),
     ],
 )
 def test_a_fault_reads_as_a_sentence(tables: dict[str, object], words: str):

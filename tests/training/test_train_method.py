@@ -8,7 +8,7 @@ import pytest
 from filelock import FileLock
 from training_runs import Silent, make_pictures, write_recipe
 
-from upscale_cli.errors import TrainingStateError, UsageError
+from upscale_cli.errors import ResourceError, TrainingStateError, UsageError
 from upscale_cli.services.train_method import TrainedReport, train_from_recipe
 from upscale_cli.weights.checkpoint import read_state_dict
 
@@ -84,6 +84,17 @@ def test_an_unknown_method_is_a_sentence(tmp_path: Path, overrides: list[str], w
     with pytest.raises(UsageError) as caught:
         _train(write_recipe(tmp_path), overrides=overrides)
     assert words in str(caught.value)
+
+
+def test_memory_that_runs_out_is_a_sentence(tmp_path: Path):
+    with pytest.raises(ResourceError, match="out of memory"):
+        _train(write_recipe(tmp_path), output=tmp_path / "run", overrides=["generator.features=10000000000000"])
+
+
+def test_a_seed_that_no_generator_takes_is_refused(tmp_path: Path):
+    with pytest.raises(UsageError, match="'seed' = 9223372036854775808 should be less than"):
+        _train(write_recipe(tmp_path, seed=2**63))
+    _train(write_recipe(tmp_path, seed=2**63 - 1), output=tmp_path / "run", dry_run=True)
 
 
 def test_a_folder_in_use_is_refused_and_left_as_it_was(tmp_path: Path):

@@ -26,7 +26,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}", "name an existing TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: is not valid TOML: not text in UTF-8", "name a TOML file") from error
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: is not valid TOML: {error}", "mend the line it names") from error
 
 
@@ -39,7 +41,7 @@ def parse(model: type[M], tables: Mapping[str, Any], source: str) -> M:
         raise UsageError(f"{source}: {faults}", "mend these keys") from error
 
 
-_SHAPES = {"model_type": "should be a table", "tuple_type": "should be a list, as in [1, 2]"}
+_SHAPES = {"model_type": "should be a table", "tuple_type": "should be a list, in square brackets"}
 
 
 def _sentence(fault: Any, model: type[BaseModel]) -> str:
@@ -50,9 +52,8 @@ def _sentence(fault: Any, model: type[BaseModel]) -> str:
     if fault["type"] == "missing":
         return f"'{key}' is missing"
     said = _SHAPES.get(fault["type"], fault["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    if isinstance(value, Mapping):  # too long to repeat
-        return f"'{key}': {said}" if key else said
-    return f"'{key}' = {value!r}{' ' if said.startswith('should') else ': '}{said}"
+    shown = "" if isinstance(value, Mapping) else f" = {value!r}"  # a table is too long to repeat
+    return f"'{key}'{shown}{' ' if said.startswith('should') else ': '}{said}" if key else said
 
 
 def _nearest(loc: Sequence[int | str], model: type[BaseModel]) -> list[str]:

@@ -46,6 +46,21 @@ class TrainedReport:
     outcome: TrainingReport | None
 
 
+@contextlib.contextmanager
+def _naming_shortage() -> Iterator[None]:
+    """Turns memory that has run out, on whatever device, into a ResourceError."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        known = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+        if not known:
+            raise
+        raise ResourceError(
+            "out of memory", "train with a smaller batch or patch, or fewer pictures; what was saved stays"
+        ) from error
+
+
+@_naming_shortage()
 def train_from_recipe(
     recipe: Path,
     *,

@@ -151,7 +151,7 @@ def _read_all(
     said = f"{named[0]} = {named[1]}: {len(faults)} of {len(files)} pictures cannot be read"
     if len(faults) > UNREADABLE * len(files):
         raise PictureError(
-            f"{said}: {_listed(faults)}", f"take them out; up to {UNREADABLE:.0%} are left out by itself"
+            f"{said}: {_listed(faults)}", f"take them out; no more than {UNREADABLE:.0%} may be left out"
         )
     if faults:
         message(f"{said} and are left out: {_listed(faults)}")

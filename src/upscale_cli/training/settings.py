@@ -21,7 +21,7 @@ def _existing_folder(path: Path) -> Path:
 
 def _file_name(name: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
-        raise ValueError("only small letters, digits and, but not in front, '.', '_', '-'")
+        raise ValueError("small letters and digits only, and between them '.', '_' or '-'")
     return name
 
 
@@ -90,7 +90,7 @@ class RecipeSettings(Settings):
     """The model's name; the run's folder is runs/<name> unless -o says otherwise."""
     method: str
     """Whose network is trained."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Decides the first weights and every batch."""
     max_steps: int = Field(default=51_000, ge=1)
     """Steps in all (SRResCycGAN, section 3.5: 51,000)."""
