@@ -24,6 +24,16 @@ TINY = (
 )
 """Overrides that let a recipe step in milliseconds."""
 
+GAN = (
+    "loss.gan=1",
+    "loss.gan_lr=1",
+    "loss.cyc=10",
+    "discriminator.features=2",
+    "lr_generator.features=4",
+    "lr_generator.blocks=1",
+)
+"""Overrides that bring in the other networks, small ones."""
+
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(
     ["upscale_cli.services.train_method", "upscale_cli.methods.srrescycgan.training", "torch._dynamo"]

@@ -49,6 +49,12 @@ def train_command(
             "--print-config", metavar="METHOD", help="Print a recipe with every key, explained, and do no more."
         ),
     ] = None,
+    slim_state: Annotated[
+        Path | None,
+        typer.Option(
+            "--slim-state", metavar="DIR", help="At the end write the state there in parts of 16 MiB at most."
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only the result.")] = False,
 ) -> None:
     """Train a model from a recipe.
@@ -66,8 +72,9 @@ def train_command(
     max_seconds = None if max_time is None else _seconds(max_time)
     from upscale_cli.cli.train_console import train_console
     from upscale_cli.services.train_method import train_from_recipe
+    from upscale_cli.training.processes import is_first
 
-    with train_console(quiet=quiet) as console:
+    with train_console(quiet=quiet or not is_first()) as console:
         try:
             report = train_from_recipe(
                 config,
@@ -78,12 +85,15 @@ def train_command(
                 max_seconds=max_seconds,
                 device=device,
                 dry_run=dry_run,
+                slim_state=slim_state,
                 watch=console,
             )
         except KeyboardInterrupt:
             console.message("interrupted; what was saved stays, --resume goes on from there")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         console.end()  # the path is not printed into the live view
+        if not is_first():
+            return  # torchrun has started others, of which one speaks for all
         if report.outcome is None:
             typer.echo(_planned(report.plan))
         else:
@@ -105,8 +115,9 @@ def _show(plan: "TrainingPlan", outcome: "TrainingReport", console: "TrainConsol
 
 
 def _planned(plan: "TrainingPlan") -> str:
+    parameters = ", ".join(f"{name} {count:,}" for name, count in plan.parameters.items())
     return (
-        f"{plan.name}: {plan.method}, {plan.parameters:,} parameters, {plan.max_steps:,} steps of {plan.batch} patches "
+        f"{plan.name}: {plan.method} (parameters: {parameters}), {plan.max_steps:,} steps of {plan.batch} patches "
         f"of {plan.patch}x{plan.patch} pixels in {plan.precision} on {plan.device}, into {plan.folder}"
     )
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,17 +14,22 @@ from upscale_cli.errors import ResourceError, UsageError
 from upscale_cli.imaging.atomic import sweep_temporaries
 from upscale_cli.inference.device import choose_device, prepare_device
 from upscale_cli.methods import load_trainer
+from upscale_cli.services.loading import find_model, load_model
 from upscale_cli.services.training_recipe import RECIPE, as_toml, check_resumed, read_settings
 from upscale_cli.training.loop import TrainingReport, train
-from upscale_cli.training.processes import Processes
+from upscale_cli.training.processes import is_first, joined
 from upscale_cli.training.settings import RecipeSettings
 from upscale_cli.training.state import write_whole
+from upscale_cli.training.trainable import Trainable
 from upscale_cli.training.watch import Watch
+from upscale_cli.weights.checkpoint import require_tensors
+from upscale_cli.weights.store import offline_requested
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What is to be run.  recipe: as it is run, in `folder` once the run has begun.  parameters: their number."""
+    """What is to be run.  recipe: as it is run, in `folder` once the run has begun.  parameters: how
+    many each network has."""
 
     name: str
     method: str
@@ -35,7 +40,7 @@ class TrainingPlan:
     batch: int
     patch: int
     precision: str
-    parameters: int
+    parameters: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -71,13 +76,14 @@ def train_from_recipe(
     max_seconds: float | None = None,
     device: str = "auto",
     dry_run: bool = False,
+    slim_state: Path | None = None,
     watch: Watch,
 ) -> TrainedReport:
     """Trains what `recipe` (TOML) describes; the run lies in `output`, or else in runs/<name>.
 
     overrides: "key.sub=value" in place of the recipe's; their paths are relative to the current folder, the recipe's to
     its own.  force_config: resume though the recipe has changed.  max_seconds: save and stop then.  dry_run: everything
-    is read and checked, and one batch drawn, no more.
+    is read and checked, and one batch drawn, no more.  slim_state: a folder for the state in small parts at the end.
     Raises UsageError for a faulty recipe or a folder that is in use, PictureError where too many pictures cannot be
     read, TrainingStateError for a resumed recipe that has changed, and it and ResourceError as the loop does.
     """
@@ -85,24 +91,29 @@ def train_from_recipe(
     settings = read_settings(recipe, overrides)
     folder = output or Path("runs") / settings.name
     place = _training_device(device)
-    _check_folder(folder, resume=resume)
+    if is_first():
+        _check_folder(folder, resume=resume)
     if resume:
         check_resumed(folder, settings, force=force_config, message=watch.message)
     prepare_device(place, training=True)
     trainable = load_trainer(settings.method).prepare(settings, watch.message)
-    plan = _plan(settings, folder, place, sum(p.numel() for p in trainable.network.parameters()))
+    if settings.start is not None and not resume:
+        _begin_from(settings.start, trainable, settings)
+    plan = _plan(settings, folder, place, trainable)
     if dry_run:
         trainable.draw(0, range(settings.batch))
         return TrainedReport(plan, None)
-    with _alone_in(folder):
-        write_whole(plan.recipe, as_toml(settings).encode())
+    with joined(place) as processes, _alone_in(folder) if processes.first else contextlib.nullcontext():
+        if processes.first:
+            write_whole(plan.recipe, as_toml(settings).encode())
         outcome = train(
             trainable,
             settings,
             folder,
             resume=resume,
             watch=watch,
-            processes=Processes(place),
+            processes=processes,
+            slim=slim_state,
             should_stop=lambda: deadline is not None and time.monotonic() >= deadline,
         )
     return TrainedReport(plan, outcome)
@@ -162,7 +173,19 @@ def _naming_faults(folder: Path) -> Iterator[None]:
         raise kind(f"{folder}: cannot be used: {error.strerror or error}", "choose another one with -o") from error
 
 
-def _plan(settings: RecipeSettings, folder: Path, device: torch.device, parameters: int) -> TrainingPlan:
+def _begin_from(start: str, trainable: Trainable, settings: RecipeSettings) -> None:
+    """Puts the weights of the model `start`, a name or a file, into the network that is exported."""
+    model = load_model(find_model(start), offline=offline_requested(False))
+    if model.method != settings.method or model.state is None:
+        raise UsageError(
+            f"start = {start}: is a {model.method} model, this recipe trains {settings.method}", "name another"
+        )
+    expected = {name: tuple(value.shape) for name, value in trainable.network.state_dict().items()}
+    require_tensors(model.state, expected, f"start = {start}")
+    trainable.network.load_state_dict(model.state)
+
+
+def _plan(settings: RecipeSettings, folder: Path, device: torch.device, trainable: Trainable) -> TrainingPlan:
     return TrainingPlan(
         name=settings.name,
         method=settings.method,
@@ -173,5 +196,10 @@ def _plan(settings: RecipeSettings, folder: Path, device: torch.device, paramete
         batch=settings.batch,
         patch=settings.patch,
         precision=settings.precision,
-        parameters=parameters,
+        parameters=_parameters(trainable),
     )
+
+
+def _parameters(trainable: Trainable) -> dict[str, int]:
+    networks = [item for group in trainable.groups.values() for item in group.networks.items()]
+    return {name: sum(p.numel() for p in network.parameters()) for name, network in networks}

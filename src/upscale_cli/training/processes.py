@@ -6,8 +6,9 @@ do not allow. Gradients are averaged here instead, after each backward pass, and
 the whole batch; so a step is the step of one process with all of the batch.
 """
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -52,25 +53,23 @@ class Processes:
             tensor.copy_(part.view_as(tensor))
 
 
-def started_together() -> bool:
-    """Was this process started by `torchrun`, as one of several?"""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+def is_first() -> bool:
+    """Is this the only process, or the first of those that `torchrun` has started?"""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
-def join_processes(device: torch.device) -> Processes:
+@contextlib.contextmanager
+def joined(device: torch.device) -> Iterator[Processes]:
     """The processes of this run; with several, each on its own device of the kind of `device`."""
-    if not started_together():
-        return Processes(device)
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield Processes(device)
+        return
     from accelerate import PartialState  # takes seconds to import, and one process has no use for it
 
     state = PartialState(cpu=device.type == "cpu")
-    return Processes(state.device, state.process_index, state.num_processes)
-
-
-def leave_processes() -> None:
-    """The end of `join_processes`."""
-    if dist.is_available() and dist.is_initialized():
-        dist.destroy_process_group()
+    yield Processes(state.device, state.process_index, state.num_processes)
+    # Not where something was raised: the others may never come.
+    state.destroy_process_group()
 
 
 def mean_over_processes(x: Tensor) -> Tensor:

@@ -92,6 +92,9 @@ class RecipeSettings(Settings):
     """Whose network is trained."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Decides the first weights and every batch."""
+    start: str | None = Field(default=None, examples=["srrescycgan-generic"])
+    """Model that the network starts from, by name or as a file (from the current folder); left out, from new weights.
+    SRResCycGAN goes on from a pretrained generator for its challenge entry (section 4.5)."""
     max_steps: int = Field(default=51_000, ge=1)
     """Steps in all (SRResCycGAN, section 3.5: 51,000)."""
     batch: int = Field(default=16, ge=1)

@@ -1,0 +1,89 @@
+"""Two processes that torchrun starts do what one does with twice the batch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from training_runs import GAN, write_recipe
+
+from upscale_cli.training.processes import Processes
+from upscale_cli.training.state import load_newest
+
+
+def _train(recipe: Path, output: Path, *options: str, processes: int = 1) -> subprocess.CompletedProcess[str]:
+    together = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
+    command = [sys.executable, "-m", *(together if processes > 1 else []), "upscale_cli", "train", str(recipe)]
+    done = subprocess.run(
+        [*command, "-o", str(output), "--device", "cpu", *options], capture_output=True, text=True, timeout=250
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def _largest_difference(a: dict[str, Any], b: dict[str, Any]) -> float:
+    assert a.keys() == b.keys()
+    return max((a[name].double() - b[name].double()).abs().max().item() for name in a)
+
+
+def _mean_difference(a: dict[str, Any], b: dict[str, Any]) -> float:
+    return torch.cat([(a[name].double() - b[name].double()).abs().flatten() for name in a]).mean().item()
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    folder = tmp_path_factory.mktemp("together")
+    recipe = write_recipe(folder, max_steps=3, save_every=3)
+    options = [part for override in GAN for part in ("--set", override)]
+    _train(recipe, folder / "one", *options, "--set", "batch=4")
+    return folder, _train(recipe, folder / "two", *options, "--set", "batch=2", processes=2)
+
+
+def test_the_weights_are_those_of_one_process_with_twice_the_batch(runs: tuple[Path, Any]):
+    states = [load_newest(runs[0] / name, pytest.fail).state for name in ("one", "two")]
+    exported = [load_file(runs[0] / name / "tiny.safetensors") for name in ("one", "two")]
+    assert _largest_difference(*exported) < 1e-5
+    for name in ("G_SR", "G_LR", "D_x", "D_y"):
+        one, two = (state["networks"][name] for state in states)
+        # Adam makes a step of lr, 1e-4, even of a gradient that is rounding noise: single weights may differ by a few.
+        assert _mean_difference(one, two) < 5e-6, name
+    # Batch normalisation saw the samples of both.
+    one, two = ({k: v for k, v in state["networks"]["D_x"].items() if "running" in k} for state in states)
+    assert len(one) == 18
+    assert _largest_difference(one, two) < 2e-3
+
+
+def test_the_losses_are_those_of_the_whole_batch(runs: tuple[Path, Any]):
+    one, two = (
+        [json.loads(line) for line in (runs[0] / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("one", "two")
+    )
+    assert len(one) == len(two) == 3
+    for name in ("l1", "tv", "gan", "gan_lr", "cyc", "d_x", "d_y"):
+        assert two[0][name] == pytest.approx(one[0][name], rel=1e-4), name
+
+
+def test_only_the_first_speaks(runs: tuple[Path, subprocess.CompletedProcess[str]]):
+    done = runs[1]
+    assert done.stdout.splitlines() == [str(runs[0] / "two" / "tiny.safetensors")]
+    assert done.stderr.count("3 steps done") == 1
+
+
+def test_one_process_alone_needs_nobody():
+    alone = Processes(torch.device("cpu"))
+    assert alone.first
+    assert alone.samples(4) == range(4)
+    assert alone.agreed(True)
+    assert not alone.agreed(False)
+    values = [torch.ones(2), torch.zeros(3)]
+    alone.average(values)
+    assert values[0].tolist() == [1, 1]
+
+
+def test_each_process_has_samples_of_its_own():
+    parts = [Processes(torch.device("cpu"), rank, 3).samples(4) for rank in range(3)]
+    assert [sample for part in parts for sample in part] == list(range(12))
