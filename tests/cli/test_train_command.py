@@ -137,8 +137,8 @@ def test_quiet_leaves_only_the_result(recipe: Path, tmp_path: Path):
 def test_a_dry_run_tells_and_writes_nothing(recipe: Path, tmp_path: Path):
     ended = _run(tmp_path, "train", str(recipe), "--dry-run", "--device", "cpu")
     assert ended.code == 0
-    assert ended.out.startswith("tiny: srrescycgan, ")
-    assert ended.out.endswith("parameters, 4 steps of 2 patches of 8x8 pixels in fp32 on cpu, into runs/tiny\n")
+    assert ended.out.startswith("tiny: srrescycgan (parameters: G_SR ")
+    assert ended.out.endswith("), 4 steps of 2 patches of 8x8 pixels in fp32 on cpu, into runs/tiny\n")
     assert ended.err == "pictures: 1 to train on (0.0 megapixels), 1 to validate on; 0 MB in memory\n"
     assert not (tmp_path / "runs").exists()
 
@@ -150,7 +150,7 @@ def test_the_printed_recipe_trains(recipe: Path, tmp_path: Path):
     small = ["data.train=in", "generator.features=4", "generator.blocks=1", "batch=2", "patch=8"]
     ended = _run(tmp_path, "train", "mine.toml", "--dry-run", *(f"--set={override}" for override in small))
     assert ended.code == 0
-    assert ended.out.startswith("mine: srrescycgan, ")
+    assert ended.out.startswith("mine: srrescycgan (parameters: G_SR ")
 
 
 def test_time_up_saves_and_the_printed_command_goes_on(recipe: Path, tmp_path: Path):

@@ -5,10 +5,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 from filelock import FileLock
+from safetensors.torch import load_file
 from training_runs import Silent, make_pictures, write_recipe
 
-from upscale_cli.errors import ResourceError, TrainingStateError, UsageError
+from upscale_cli.errors import ResourceError, TrainingStateError, UsageError, WeightsError
 from upscale_cli.services.train_method import TrainedReport, train_from_recipe
 from upscale_cli.weights.checkpoint import read_state_dict
 
@@ -26,7 +28,7 @@ def test_a_recipe_becomes_a_checkpoint_that_describes_itself(tmp_path: Path, mon
     assert report.outcome.finished
     assert set(report.outcome.validation) == {"psnr", "ssim"}
     state, metadata = read_state_dict(report.outcome.exported)
-    assert sum(tensor.numel() for tensor in state.values()) == report.plan.parameters
+    assert sum(tensor.numel() for tensor in state.values()) == report.plan.parameters["G_SR"]
     assert (metadata["method"], metadata["recipe"], metadata["steps"]) == ("srrescycgan", "tiny", "6")
     expected = {"features": 4, "blocks": 1, "noise_estimate": "upsampled", "decoder_padding": "zeros"}
     assert json.loads(metadata["options"]) == expected
@@ -84,6 +86,17 @@ def test_an_unknown_method_is_a_sentence(tmp_path: Path, overrides: list[str], w
     with pytest.raises(UsageError) as caught:
         _train(write_recipe(tmp_path), overrides=overrides)
     assert words in str(caught.value)
+
+
+def test_nothing_to_resume_is_told_at_once_and_leaves_no_file(tmp_path: Path):
+    folder, watch = make_pictures(tmp_path / "photos"), Silent()
+    before = sorted(folder.iterdir())
+    for place in (folder, tmp_path / "none"):
+        with pytest.raises(TrainingStateError, match="nothing to resume"):
+            _train(write_recipe(tmp_path), output=place, resume=True, watch=watch)
+    assert watch.messages == []
+    assert sorted(folder.iterdir()) == before
+    assert not (tmp_path / "none").exists()
 
 
 def test_memory_that_runs_out_is_a_sentence(tmp_path: Path):
@@ -220,7 +233,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path):
     assert report.outcome is None
     assert (report.plan.name, report.plan.max_steps, report.plan.device) == ("tiny", 6, "cpu")
     assert report.plan.precision == "fp32"
-    assert report.plan.parameters > 100
+    assert report.plan.parameters["G_SR"] > 100
     assert not (tmp_path / "run").exists()
 
 
@@ -237,3 +250,26 @@ def test_devices_that_cannot_train_are_refused(tmp_path: Path):
         _train(write_recipe(tmp_path), device="mps")
     with pytest.raises(UsageError, match="unknown device 'gpu'"):
         _train(write_recipe(tmp_path), device="gpu")
+
+
+def test_a_run_starts_from_a_model(tmp_path: Path):
+    first = _train(write_recipe(tmp_path), output=tmp_path / "first", overrides=["max_steps=2"])
+    assert first.outcome is not None
+    start = f"start={first.outcome.exported}"
+    watch = Silent(stop_at=1)
+    second = _train(
+        write_recipe(tmp_path), output=tmp_path / "second", overrides=[start, "optimiser.lr=1e-9"], watch=watch
+    )
+    assert second.outcome is not None
+    before, after = (load_file(outcome.exported) for outcome in (first.outcome, second.outcome))
+    assert all(torch.allclose(before[name], after[name], atol=1e-7) for name in before)
+
+
+def test_a_start_of_another_shape_names_the_tensor(tmp_path: Path):
+    first = _train(write_recipe(tmp_path), output=tmp_path / "first", overrides=["max_steps=1"])
+    assert first.outcome is not None
+    overrides = [f"start={first.outcome.exported}", "generator.features=5"]
+    with pytest.raises(WeightsError, match=r"model\.conv1\.weight_v"):
+        _train(write_recipe(tmp_path), output=tmp_path / "second", overrides=overrides)
+    with pytest.raises(UsageError, match="nearly"):
+        _train(write_recipe(tmp_path), output=tmp_path / "third", overrides=["start=nearly"])

@@ -16,8 +16,8 @@ from upscale_cli.training.trainable import Validation
 
 LARGEST = 384
 """Pixels a side, at most, that are looked at of each picture."""
-SHOWN = 4
-"""So many of the pictures are samples."""
+SHOWN, SIDE = 3, 192
+"""So many of the pictures are samples, and so much of each: a run keeps hundreds of them."""
 Degrade = Callable[[Pixels, np.random.Generator], Pixels]
 
 
@@ -38,7 +38,7 @@ class Validator:
             scores.append((psnr(output, hr, border=SCALE), ssim(output, hr, border=SCALE)))
             if i < SHOWN:
                 bicubic = cv2.resize(lr, hr.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-                samples[str(i)] = np.concatenate([bicubic, output, hr], axis=1)
+                samples[str(i)] = np.concatenate([side[:SIDE, :SIDE] for side in (bicubic, output, hr)], axis=1)
         if not scores:
             return Validation()
         means = np.mean(scores, axis=0)
