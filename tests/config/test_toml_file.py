@@ -11,7 +11,7 @@ from upscale_cli.errors import UsageError
 
 class Inner(Settings):
     rate: float = Field(default=1.0, gt=0)
-    counts: tuple[int, ...] = ()
+    counts: tuple[int, ...] = Field(default=(1,), min_length=1)
 
 
 class Outer(Settings):
@@ -57,6 +57,7 @@ def test_every_fault_is_named_at_once():
         ({"count": "many"}, "'count' = 'many' should be a valid integer"),
         ({"inner": 3}, "'inner' = 3 should be a table"),
         ({"name": {"x": 1}}, "'name' should be a valid string"),
+        ({"inner": {"counts": []}}, "'inner.counts' = [] should hold more values"),
         ({"inner": {"counts": "ab"}}, "'inner.counts' = 'ab' should be a list, in square brackets"),
     ],
 )

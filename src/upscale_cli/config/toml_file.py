@@ -41,7 +41,11 @@ def parse(model: type[M], tables: Mapping[str, Any], source: str) -> M:
         raise UsageError(f"{source}: {faults}", "mend these keys") from error
 
 
-_SHAPES = {"model_type": "should be a table", "tuple_type": "should be a list, in square brackets"}
+_SHAPES = {
+    "model_type": "should be a table",
+    "tuple_type": "should be a list, in square brackets",
+    "too_short": "should hold more values",
+}
 
 
 def _sentence(fault: Any, model: type[BaseModel]) -> str:

@@ -9,6 +9,7 @@ from upscale_cli.errors import TrainingStateError, UsageError
 from upscale_cli.methods import load_trainer
 from upscale_cli.training.recipe import changes, merged, override_tables, rooted
 from upscale_cli.training.settings import FREE, MOVABLE, VERSION, RecipeSettings
+from upscale_cli.training.state import check_saved
 
 RECIPE = "recipe.toml"
 """The recipe as it was run, in the run's folder."""
@@ -48,8 +49,10 @@ def check_resumed(folder: Path, settings: RecipeSettings, *, force: bool, messag
     """Holds `settings` against the recipe in `folder`; says what has changed where that is allowed.
 
     force: everything is allowed but another method or name.
-    Raises TrainingStateError where a key has changed that makes the rest of the run another one.
+    Raises TrainingStateError where there is nothing to resume, or a key has changed that makes the rest of the run
+    another one.
     """
+    check_saved(folder)
     if not (folder / RECIPE).exists():
         return
     before = read_toml(folder / RECIPE)

@@ -27,6 +27,7 @@ def _file_name(name: str) -> str:
 
 _Folder = Annotated[Path, AfterValidator(_existing_folder)]
 _Beta = Annotated[float, Field(ge=0, lt=1)]
+_Step = Annotated[int, Field(ge=1)]
 
 
 class DataSettings(Settings):
@@ -71,7 +72,7 @@ class OptimiserSettings(Settings):
     """Decay of the two moments (section 3.5: 0.9 and 0.999)."""
     schedule: Literal["milestones", "cosine"] = "milestones"
     """Halved at `milestones` (section 3.5), or falling along a cosine to `final_lr` at the last step (ours)."""
-    milestones: tuple[int, ...] = (5_000, 10_000, 20_000, 30_000)
+    milestones: tuple[_Step, ...] = (5_000, 10_000, 20_000, 30_000)
     """Steps after which the rate is halved (section 3.5)."""
     final_lr: float = Field(default=1e-6, ge=0, allow_inf_nan=False)
     """Where the cosine schedule ends. Ours."""

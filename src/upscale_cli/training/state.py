@@ -78,11 +78,18 @@ def saved_states(folder: Path) -> list[Path]:
     return sorted((path for path in folder.glob("step-*.pt") if _NAME.fullmatch(path.name)), key=_step_of)
 
 
+def check_saved(folder: Path) -> None:
+    """Raises TrainingStateError where there is nothing to resume."""
+    if not saved_states(folder) and not _slim_states(folder):
+        raise TrainingStateError(f"{folder}: nothing to resume, there is no checkpoint", "start without --resume")
+
+
 def load_newest(folder: Path, warn: Callable[[str], None]) -> Saved:
     """The newest state that can be read, slim ones too; each rotten one is named through `warn` and passed over.
 
     Raises TrainingStateError where none is left.
     """
+    check_saved(folder)
     # Of a whole and a slim state of the same step the whole one comes first.
     found = [*_slim_states(folder), *(([path], _step_of(path)) for path in saved_states(folder))]
     for files, step in sorted(found, key=lambda one: one[1])[::-1]:
@@ -91,9 +98,7 @@ def load_newest(folder: Path, warn: Callable[[str], None]) -> Saved:
         except Exception as error:  # noqa: BLE001 - a rotten file can fail in any way inside the reader
             reason = " ".join(str(error).split())[:120] or type(error).__name__
             warn(f"{files[0]}: cannot be read ({reason}), falling back to the one before")
-    if found:
-        raise TrainingStateError(f"{folder}: none of its {len(found)} checkpoints can be read", "start in a new folder")
-    raise TrainingStateError(f"{folder}: nothing to resume, there is no checkpoint", "start without --resume")
+    raise TrainingStateError(f"{folder}: none of its {len(found)} checkpoints can be read", "start in a new folder")
 
 
 def write_whole(target: Path, content: bytes) -> None:
