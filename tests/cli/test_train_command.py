@@ -135,10 +135,10 @@ def test_quiet_leaves_only_the_result(recipe: Path, tmp_path: Path):
 
 
 def test_a_dry_run_tells_and_writes_nothing(recipe: Path, tmp_path: Path):
-    ended = _run(tmp_path, "train", str(recipe), "--dry-run", "--device", "cpu")
+    ended = _run(tmp_path, "train", str(recipe), "--dry-run", "--device", "cpu", "--max-time", "9m")
     assert ended.code == 0
     assert ended.out.startswith("tiny: srrescycgan (parameters: G_SR ")
-    assert ended.out.endswith("), 4 steps of 2 patches of 8x8 pixels in fp32 on cpu, into runs/tiny\n")
+    assert ended.out.endswith("), 4 steps of 2 patches of 8x8 pixels in fp32 on cpu, into runs/tiny, for 9m at most\n")
     assert ended.err == "pictures: 1 to train on (0.0 megapixels), 1 to validate on; 0 MB in memory\n"
     assert not (tmp_path / "runs").exists()
 

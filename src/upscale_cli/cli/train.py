@@ -95,7 +95,7 @@ def train_command(
         if not is_first():
             return  # torchrun has started others, of which one speaks for all
         if report.outcome is None:
-            typer.echo(_planned(report.plan))
+            typer.echo(_planned(report.plan, max_time))
         else:
             _show(report.plan, report.outcome, console)
 
@@ -114,11 +114,12 @@ def _show(plan: "TrainingPlan", outcome: "TrainingReport", console: "TrainConsol
         raise typer.Exit(ExitCode.INTERRUPTED)
 
 
-def _planned(plan: "TrainingPlan") -> str:
+def _planned(plan: "TrainingPlan", max_time: str | None) -> str:
     parameters = ", ".join(f"{name} {count:,}" for name, count in plan.parameters.items())
     return (
         f"{plan.name}: {plan.method} (parameters: {parameters}), {plan.max_steps:,} steps of {plan.batch} patches "
         f"of {plan.patch}x{plan.patch} pixels in {plan.precision} on {plan.device}, into {plan.folder}"
+        + (f", for {max_time} at most" if max_time else "")
     )
 
 
