@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from upscale_cli.inference.borders import inner, padded
 from upscale_cli.inference.tiling import WHOLE, Edges
 from upscale_cli.methods.srrescycgan.config import GeneratorSettings
 from upscale_cli.methods.srrescycgan.noise import estimate_noise
@@ -148,7 +149,7 @@ def residual(upsampled: Tensor, kernels: Kernels, edges: Edges = WHOLE) -> Tenso
         out = _convolve(F.prelu(x, slope1), weight1, bias1, edges)
         out = _convolve(F.prelu(out, slope2), weight2, bias2, edges)
         # The official first block has no shortcut.
-        x = out if number == 0 else out.add_(_inner(x, 2, edges))
+        x = out if number == 0 else out.add_(inner(x, 2, edges))
     return _decode(x, *kernels.conv_out, edges, "reflect" if kernels.decoder_padding == "reflect" else "constant")
 
 
@@ -184,7 +185,7 @@ def _encode(x: Tensor, weight: Tensor, bias: Tensor, edges: Edges) -> Tensor:
     # CPU libraries are slow with three input channels. As a product with a matrix of overlapping windows, of which a
     # row of colours lies in memory in one piece, the same sum takes a third of the time.
     size = weight.shape[-1]
-    x = _padded(x, size // 2, edges, "reflect").permute(0, 2, 3, 1).contiguous()
+    x = padded(x, size // 2, edges, "reflect").permute(0, 2, 3, 1).contiguous()
     batch, height, width, colours = x.shape
     out = height - size + 1, width - size + 1
     image, row, column, _ = x.stride()
@@ -203,21 +204,9 @@ def _decode(x: Tensor, weight: Tensor, bias: Tensor, edges: Edges, padding: str)
     high = weight.to(x.dtype)
     low = (weight - high).to(x.dtype)
     both = torch.cat([high, low]).contiguous(memory_format=torch.channels_last)
-    out = F.conv2d(_padded(x, weight.shape[-1] // 2, edges, padding), both).float()
+    out = F.conv2d(padded(x, weight.shape[-1] // 2, edges, padding), both).float()
     return out[:, :3] + out[:, 3:] + bias.reshape(1, 3, 1, 1)
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor, edges: Edges, mode: str = "reflect") -> Tensor:
-    return F.conv2d(_padded(x, weight.shape[-1] // 2, edges, mode), weight, bias)
-
-
-def _padded(x: Tensor, margin: int, edges: Edges, mode: str) -> Tensor:
-    """`x` continued by `margin` pixels on the sides that are borders of the picture."""
-    sides = [margin * edge for edge in (edges.left, edges.right, edges.top, edges.bottom)]
-    return F.pad(x, sides, mode=mode) if any(sides) else x
-
-
-def _inner(x: Tensor, margin: int, edges: Edges) -> Tensor:
-    """`x` without `margin` pixels on the sides that valid convolutions have eaten."""
-    left, right, top, bottom = (margin * (not edge) for edge in (edges.left, edges.right, edges.top, edges.bottom))
-    return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]
+    return F.conv2d(padded(x, weight.shape[-1] // 2, edges, mode), weight, bias)

@@ -1,0 +1,253 @@
+"""G of RWSR (section 3.2.1): RCAN, the residual channel attention network (Zhang et al., ECCV 2018).
+
+Everything in this room works on RGB in [0, 255], as the official code does; `network.py` is the door where [0, 1] is
+rescaled. Beyond the picture's border every convolution finds zeros.
+
+The network is a row of steps on feature maps, each a function below: `head`; for each block `residual`, `attention` and
+`rescaled`; `joined` at the end of a group and of the body; `reconstruct`. A step computes a tile as a part of the whole
+picture: its convolutions are *valid* on inner sides, so its output is smaller there by the halo that is named. Only
+`attention` needs the whole picture, the sum of every feature over it.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from upscale_cli.inference.borders import inner, padded
+from upscale_cli.inference.tiling import WHOLE, Edges
+from upscale_cli.methods.rwsr.config import GeneratorSettings
+
+RGB_MEAN = (0.4488, 0.4371, 0.4040)
+"""Of DIV2K, in [0, 1]: what a new network takes away first and adds last. A checkpoint brings its own."""
+HEAD_HALO, RESIDUAL_HALO, JOINED_HALO, RECONSTRUCT_HALO = 1, 2, 1, 2
+"""Input pixels that each step eats on an inner side; `rescaled` eats none."""
+
+
+class Convolution(NamedTuple):
+    """A convolution's tensors."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+class Attention(NamedTuple):
+    """Channel attention's two layers on the means of all features, (reduced, features, 1, 1) and back."""
+
+    squeeze: Convolution
+    excite: Convolution
+
+
+class Block(NamedTuple):
+    """A residual channel attention block's tensors."""
+
+    conv1: Convolution
+    conv2: Convolution
+    attention: Attention
+
+
+class Group(NamedTuple):
+    """A residual group's tensors."""
+
+    blocks: tuple[Block, ...]
+    tail: Convolution
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The network's tensors, in the order in which they are needed."""
+
+    sub_mean: Convolution
+    head: Convolution
+    groups: tuple[Group, ...]
+    body_tail: Convolution
+    upsampler: tuple[Convolution, ...]
+    last: Convolution
+    scale: int
+
+
+class ChannelAttention(nn.Module):
+    """Weights each feature by what the means of all features say; holds parameters under their official names."""
+
+    def __init__(self, features: int, reduction: int) -> None:
+        super().__init__()
+        middle = features // reduction
+        self.conv_du = nn.Sequential(
+            nn.Conv2d(features, middle, 1), nn.ReLU(), nn.Conv2d(middle, features, 1), nn.Sigmoid()
+        )
+
+
+class RCAB(nn.Module):
+    """Residual channel attention block: 3x3, ReLU, 3x3, channel attention, added to what came in."""
+
+    def __init__(self, features: int, reduction: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            _conv3x3(features, features), nn.ReLU(), _conv3x3(features, features), ChannelAttention(features, reduction)
+        )
+
+
+class ResidualGroup(nn.Module):
+    """Blocks and a convolution, added to what came in."""
+
+    def __init__(self, blocks: int, features: int, reduction: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*(RCAB(features, reduction) for _ in range(blocks)), _conv3x3(features, features))
+
+
+class Generator(nn.Module):
+    """RCAN with the official parameter names; (B, 3, h, w) RGB in [0, 255] -> (B, 3, s h, s w), not clipped.
+
+    The mean shift is no layer to learn here. The official code meant that too, but trained it: its checkpoints hold
+    other values than the defaults, and they are used.
+    """
+
+    def __init__(self, settings: GeneratorSettings | None = None) -> None:
+        super().__init__()
+        self.settings = s = settings or GeneratorSettings()
+        self.sub_mean = _mean_shift(-1)
+        self.add_mean = _mean_shift(1)
+        self.head = nn.Sequential(_conv3x3(3, s.features))
+        self.body = nn.Sequential(
+            *(ResidualGroup(s.blocks, s.features, s.reduction) for _ in range(s.groups)),
+            _conv3x3(s.features, s.features),
+        )
+        self.tail = nn.Sequential(_upsampler(s.scale, s.features), _conv3x3(s.features, 3))
+
+    def kernels(self, body: torch.dtype = torch.float32) -> Kernels:
+        """The tensors of all steps; differentiable, so that training and inference share one network.
+
+        body: dtype of the groups and what follows. The head and channel attention's own layers keep float32.
+        """
+        *groups, body_tail = self.body
+        upsampler, last = self.tail
+        return Kernels(
+            sub_mean=_tensors(self.sub_mean),
+            head=_tensors(self.head[0]),
+            groups=tuple(_group_tensors(group, body) for group in groups),
+            body_tail=_tensors(body_tail, body),
+            upsampler=tuple(_tensors(layer, body) for layer in upsampler.children() if isinstance(layer, nn.Conv2d)),
+            last=_shifted(_tensors(last), _tensors(self.add_mean)),
+            scale=self.settings.scale,
+        )
+
+    def forward(self, x: Tensor, body: torch.dtype = torch.float32) -> Tensor:
+        """y = G(x) of a whole picture."""
+        kernels = self.kernels(body)
+        features = shallow = head(x, kernels)
+        for group in kernels.groups:
+            start = features
+            for block in group.blocks:
+                deep = residual(features, block)
+                features = rescaled(features, deep, attention(feature_sums(deep), deep[0, 0].numel(), block))
+            features = joined(features, start, group.tail)
+        return reconstruct(joined(features, shallow, kernels.body_tail), kernels)
+
+
+def head(x: Tensor, kernels: Kernels, edges: Edges = WHOLE) -> Tensor:
+    """Mean shift and first convolution: (B, 3, h, w) RGB in [0, 255] -> (B, features, h', w') in the body's dtype."""
+    # Not folded into the convolution: that finds zeros beyond the border, and the mean shift makes others of them.
+    x = F.conv2d(x, *kernels.sub_mean)
+    return convolve(x, kernels.head, edges).to(kernels.body_tail.weight.dtype)
+
+
+def residual(features: Tensor, block: Block, edges: Edges = WHOLE) -> Tensor:
+    """3x3, ReLU, 3x3: (B, features, h, w) -> the same, smaller by RESIDUAL_HALO on inner sides."""
+    return convolve(convolve(features, block.conv1, edges).relu_(), block.conv2, edges)
+
+
+def feature_sums(deep: Tensor) -> Tensor:
+    """What `attention` needs of `residual`'s output: the sum of each feature, (B, features, h, w) -> (B, features).
+
+    float64, so that the sums of tiles can be added up in any number.
+    """
+    return deep.sum((2, 3), dtype=torch.float32).double()
+
+
+def attention(sums: Tensor, pixels: int, block: Block) -> Tensor:
+    """Channel attention's weights in (0, 1), float32: (B, features) -> (B, features, 1, 1).
+
+    sums: `feature_sums` of the whole picture, which has `pixels` input pixels.
+    """
+    squeeze, excite = block.attention
+    middle = F.conv2d((sums / pixels).float()[:, :, None, None], *squeeze).relu_()
+    return torch.sigmoid(F.conv2d(middle, *excite))
+
+
+def rescaled(features: Tensor, deep: Tensor, weights: Tensor) -> Tensor:
+    """A block's output, features + weights * deep; (B, features, h, w) both, weights from `attention`."""
+    return torch.addcmul(features, deep, weights.to(deep.dtype))
+
+
+def joined(features: Tensor, start: Tensor, tail: Convolution, edges: Edges = WHOLE) -> Tensor:
+    """The end of a group, or of the body: a convolution of what was made of `start`, added to it.
+
+    (B, features, h, w) both -> the same, smaller by JOINED_HALO on inner sides.
+    """
+    return convolve(features, tail, edges) + inner(start, JOINED_HALO, edges)
+
+
+def reconstruct(features: Tensor, kernels: Kernels, edges: Edges = WHOLE) -> Tensor:
+    """Upsampling by pixel shuffle, last convolution and mean shift: (B, features, h, w) -> (B, 3, s h', s w') float32.
+
+    On inner sides h' and w' are smaller by RECONSTRUCT_HALO.
+    """
+    scale, eaten = 1, 0
+    for conv in kernels.upsampler:
+        step = int((conv.weight.shape[0] // conv.weight.shape[1]) ** 0.5)
+        features = F.pixel_shuffle(convolve(features, conv, edges), step)
+        scale *= step
+        eaten = (eaten + 1) * step
+    y = convolve(features.float(), kernels.last, edges)
+    return inner(y, RECONSTRUCT_HALO * scale - (eaten + 1), edges)
+
+
+def convolve(x: Tensor, conv: Convolution, edges: Edges = WHOLE) -> Tensor:
+    """A 3x3 convolution that finds zeros beyond the picture's border and is valid on inner sides."""
+    if edges.left == edges.right and edges.top == edges.bottom:  # what the convolution itself can do, without a copy
+        return F.conv2d(x, *conv, padding=(int(edges.top), int(edges.left)))
+    return F.conv2d(padded(x, 1, edges), *conv)
+
+
+def _conv3x3(before: int, after: int) -> nn.Conv2d:
+    return nn.Conv2d(before, after, 3, padding=1)
+
+
+def _upsampler(scale: int, features: int) -> nn.Sequential:
+    """x2 as often as needed, or x3 once; names of tensors are the official ones."""
+    steps = [3] if scale == 3 else [2] * (scale.bit_length() - 1)
+    layers = [layer for step in steps for layer in (_conv3x3(features, step**2 * features), nn.PixelShuffle(step))]
+    return nn.Sequential(*layers)
+
+
+def _mean_shift(sign: int) -> nn.Conv2d:
+    shift = nn.Conv2d(3, 3, 1).requires_grad_(False)
+    shift.weight.copy_(torch.eye(3)[:, :, None, None])
+    assert shift.bias is not None
+    shift.bias.copy_(sign * 255 * torch.tensor(RGB_MEAN))
+    return shift
+
+
+def _shifted(conv: Convolution, shift: Convolution) -> Convolution:
+    """The convolution with a 1x1 convolution behind it, as one."""
+    matrix = shift.weight.flatten(1)
+    return Convolution(torch.tensordot(matrix, conv.weight, 1), matrix @ conv.bias + shift.bias)
+
+
+def _tensors(layer: nn.Module, dtype: torch.dtype = torch.float32) -> Convolution:
+    conv = cast(nn.Conv2d, layer)
+    assert conv.bias is not None
+    return Convolution(conv.weight.to(dtype), conv.bias.to(dtype))
+
+
+def _group_tensors(group: nn.Module, dtype: torch.dtype) -> Group:
+    *blocks, tail = cast(ResidualGroup, group).body
+    return Group(tuple(_block_tensors(cast(RCAB, block), dtype) for block in blocks), _tensors(tail, dtype))
+
+
+def _block_tensors(block: RCAB, dtype: torch.dtype) -> Block:
+    conv1, _, conv2, channel_attention = block.body
+    squeeze, _, excite, _ = cast(ChannelAttention, channel_attention).conv_du
+    return Block(_tensors(conv1, dtype), _tensors(conv2, dtype), Attention(_tensors(squeeze), _tensors(excite)))
