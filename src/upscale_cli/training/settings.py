@@ -113,7 +113,7 @@ class RecipeSettings(Settings):
     optimiser: OptimiserSettings = OptimiserSettings()
 
 
-FREE = frozenset({"data.workers", "save_every"})
-"""Keys that change no result: a run is resumed with other values of them without a word."""
+FREE = frozenset({"data.workers", "save_every", "start"})
+"""Keys that change no result any more: a run is resumed with other values of them without a word."""
 MOVABLE = frozenset({"data.train", "data.lr", "data.validation", "data.validation_lr", "data.source"})
 """Keys that a run is resumed with other values of, but says so: the same pictures may lie elsewhere by then."""
