@@ -3,10 +3,10 @@
 Everything in this room works on RGB in [0, 255], as the official code does; `network.py` is the door where [0, 1] is
 rescaled. Beyond the picture's border every convolution finds zeros.
 
-The network is a row of steps on feature maps, each a function below: `head`; for each block `residual`, `attention` and
-`rescaled`; `joined` at the end of a group and of the body; `reconstruct`. A step computes a tile as a part of the whole
-picture: its convolutions are *valid* on inner sides, so its output is smaller there by the halo that is named. Only
-`attention` needs the whole picture, the sum of every feature over it.
+The network is a row of steps on feature maps, each a function: `head`; for each block `residual`, and what `attention`
+makes of its means; `joined` at the end of a group and of the body; `reconstruct`, in a file of its own. A step computes
+a tile as a part of the whole picture: its convolutions are *valid* on inner sides, so its output is smaller there by the
+halo that is named. Only `attention` needs the whole picture, the mean of every feature over it.
 """
 
 from dataclasses import dataclass
@@ -16,21 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upscale_cli.inference.borders import inner, padded
 from upscale_cli.inference.tiling import WHOLE, Edges
 from upscale_cli.methods.rwsr.config import GeneratorSettings
+from upscale_cli.methods.rwsr.reconstruction import Convolution, Reconstruction, convolve, reconstruct
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
 """Of DIV2K, in [0, 1]: what a new network takes away first and adds last. A checkpoint brings its own."""
-HEAD_HALO, RESIDUAL_HALO, JOINED_HALO, RECONSTRUCT_HALO = 1, 2, 1, 2
-"""Input pixels that each step eats on an inner side; `rescaled` eats none."""
-
-
-class Convolution(NamedTuple):
-    """A convolution's tensors."""
-
-    weight: Tensor
-    bias: Tensor
+HEAD_HALO, RESIDUAL_HALO, TAIL_HALO = 1, 2, 1
+"""Pixels that `head`, `residual` and the convolution at the end of a group or of the body eat on an inner side."""
 
 
 class Attention(NamedTuple):
@@ -63,9 +56,7 @@ class Kernels:
     head: Convolution
     groups: tuple[Group, ...]
     body_tail: Convolution
-    upsampler: tuple[Convolution, ...]
-    last: Convolution
-    scale: int
+    reconstruction: Reconstruction
 
 
 class ChannelAttention(nn.Module):
@@ -128,9 +119,10 @@ class Generator(nn.Module):
             head=_tensors(self.head[0]),
             groups=tuple(_group_tensors(group, body) for group in groups),
             body_tail=_tensors(body_tail, body),
-            upsampler=tuple(_tensors(layer, body) for layer in upsampler.children() if isinstance(layer, nn.Conv2d)),
-            last=_shifted(_tensors(last), _tensors(self.add_mean)),
-            scale=self.settings.scale,
+            reconstruction=Reconstruction(
+                tuple(_tensors(layer, body) for layer in upsampler.children() if isinstance(layer, nn.Conv2d)),
+                _shifted(_tensors(last), _tensors(self.add_mean)),
+            ),
         )
 
     def forward(self, x: Tensor, body: torch.dtype = torch.float32) -> Tensor:
@@ -141,9 +133,10 @@ class Generator(nn.Module):
             start = features
             for block in group.blocks:
                 deep = residual(features, block)
-                features = rescaled(features, deep, attention(feature_sums(deep), deep[0, 0].numel(), block))
+                weights = attention(deep.mean((2, 3), dtype=torch.float32), block)
+                features = torch.addcmul(features, deep, weights.to(deep.dtype))
             features = joined(features, start, group.tail)
-        return reconstruct(joined(features, shallow, kernels.body_tail), kernels)
+        return reconstruct(joined(features, shallow, kernels.body_tail), kernels.reconstruction)
 
 
 def head(x: Tensor, kernels: Kernels, edges: Edges = WHOLE) -> Tensor:
@@ -158,57 +151,19 @@ def residual(features: Tensor, block: Block, edges: Edges = WHOLE) -> Tensor:
     return convolve(convolve(features, block.conv1, edges).relu_(), block.conv2, edges)
 
 
-def feature_sums(deep: Tensor) -> Tensor:
-    """What `attention` needs of `residual`'s output: the sum of each feature, (B, features, h, w) -> (B, features).
-
-    float64, so that the sums of tiles can be added up in any number.
-    """
-    return deep.sum((2, 3), dtype=torch.float32).double()
-
-
-def attention(sums: Tensor, pixels: int, block: Block) -> Tensor:
+def attention(means: Tensor, block: Block) -> Tensor:
     """Channel attention's weights in (0, 1), float32: (B, features) -> (B, features, 1, 1).
 
-    sums: `feature_sums` of the whole picture, which has `pixels` input pixels.
+    means: of `residual`'s output over the whole picture, in float32 or float64.
     """
     squeeze, excite = block.attention
-    middle = F.conv2d((sums / pixels).float()[:, :, None, None], *squeeze).relu_()
+    middle = F.conv2d(means.float()[:, :, None, None], *squeeze).relu_()
     return torch.sigmoid(F.conv2d(middle, *excite))
 
 
-def rescaled(features: Tensor, deep: Tensor, weights: Tensor) -> Tensor:
-    """A block's output, features + weights * deep; (B, features, h, w) both, weights from `attention`."""
-    return torch.addcmul(features, deep, weights.to(deep.dtype))
-
-
-def joined(features: Tensor, start: Tensor, tail: Convolution, edges: Edges = WHOLE) -> Tensor:
-    """The end of a group, or of the body: a convolution of what was made of `start`, added to it.
-
-    (B, features, h, w) both -> the same, smaller by JOINED_HALO on inner sides.
-    """
-    return convolve(features, tail, edges) + inner(start, JOINED_HALO, edges)
-
-
-def reconstruct(features: Tensor, kernels: Kernels, edges: Edges = WHOLE) -> Tensor:
-    """Upsampling by pixel shuffle, last convolution and mean shift: (B, features, h, w) -> (B, 3, s h', s w') float32.
-
-    On inner sides h' and w' are smaller by RECONSTRUCT_HALO.
-    """
-    scale, eaten = 1, 0
-    for conv in kernels.upsampler:
-        step = int((conv.weight.shape[0] // conv.weight.shape[1]) ** 0.5)
-        features = F.pixel_shuffle(convolve(features, conv, edges), step)
-        scale *= step
-        eaten = (eaten + 1) * step
-    y = convolve(features.float(), kernels.last, edges)
-    return inner(y, RECONSTRUCT_HALO * scale - (eaten + 1), edges)
-
-
-def convolve(x: Tensor, conv: Convolution, edges: Edges = WHOLE) -> Tensor:
-    """A 3x3 convolution that finds zeros beyond the picture's border and is valid on inner sides."""
-    if edges.left == edges.right and edges.top == edges.bottom:  # what the convolution itself can do, without a copy
-        return F.conv2d(x, *conv, padding=(int(edges.top), int(edges.left)))
-    return F.conv2d(padded(x, 1, edges), *conv)
+def joined(features: Tensor, start: Tensor, tail: Convolution) -> Tensor:
+    """The end of a group, or of the body: a convolution of what was made of `start`, added to it."""
+    return start + convolve(features, tail)
 
 
 def _conv3x3(before: int, after: int) -> nn.Conv2d:
