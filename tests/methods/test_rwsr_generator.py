@@ -1,6 +1,7 @@
 """RCAN's parts: parameters under their official names, and steps that compute tiles as parts of the whole picture."""
 
 import math
+
 import pytest
 import torch
 from torch import Tensor

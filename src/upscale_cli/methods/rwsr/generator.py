@@ -5,8 +5,8 @@ rescaled. Beyond the picture's border every convolution finds zeros.
 
 The network is a row of steps on feature maps, each a function: `head`; for each block `residual`, and what `attention`
 makes of its means; `joined` at the end of a group and of the body; `reconstruct`, in a file of its own. A step computes
-a tile as a part of the whole picture: its convolutions are *valid* on inner sides, so its output is smaller there by the
-halo that is named. Only `attention` needs the whole picture, the mean of every feature over it.
+a tile as a part of the whole picture: its convolutions are *valid* on inner sides, so its output is smaller there by
+the halo that is named. Only `attention` needs the whole picture, the mean of every feature over it.
 """
 
 from dataclasses import dataclass
