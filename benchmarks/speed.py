@@ -28,7 +28,8 @@ from torch import Tensor
 from page import write
 from upscale_cli.inference.device import Placement, choose_device, prepare_device
 from upscale_cli.inference.network import Network
-from upscale_cli.inference.upscaler import Plan, choose_tile, upscale
+from upscale_cli.inference.plan import Plan, choose_tile
+from upscale_cli.inference.upscaler import upscale
 from upscale_cli.methods.srrescycgan.checkpoint import build
 from upscale_cli.methods.srrescycgan.generator import Generator
 from upscale_cli.methods.srrescycgan.noise import diagonal_details, noise_level

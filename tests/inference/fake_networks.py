@@ -1,10 +1,11 @@
-"""A network small enough to be checked by hand, for the tests of this room."""
+"""Networks small enough to be checked by hand, for the tests of this room."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from upscale_cli.inference.tiling import Frame
+from upscale_cli.inference.feature_map import FeatureMap
+from upscale_cli.inference.tiling import Edges, Frame
 
 # No two of its turned copies are alike, so that a turn that is not undone shows.
 KERNEL = torch.tensor([[0.1, 0.2, 0.05], [0.0, 0.3, 0.15], [0.02, 0.08, 0.1]])
@@ -56,3 +57,53 @@ class FakeNetwork:
 
     def remarks(self, settled: Tensor) -> list[str]:
         return [f"settled at {float(settled.mean()):.3f}"] if self.level is not None else []
+
+
+class FakeAttentionNetwork:
+    """Two blocks with channel attention over three features (the colours), then twice as large.
+
+    local: forgets about channel attention, so that only convolutions are left.  capacity, error: as above.
+    """
+
+    scale = 2
+    halo = 1
+    work = 4.0
+
+    def __init__(self, *, local: bool = False, capacity: int | None = None, error: Exception | None = None) -> None:
+        self.local = local
+        self.capacity = capacity
+        self.error = error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        self.seen: list[tuple[int, ...]] = []
+
+    def tile_bytes(self, height: int, width: int) -> int:
+        return 1000 * height * width
+
+    def feature_bytes(self, height: int, width: int) -> int:
+        return 3 * 12 * height * width
+
+    def features(self, picture: FeatureMap) -> FeatureMap:
+        head = picture.convolved(self._convolve, 1)
+        body = head.copy()
+        for _ in range(2):
+            body.add_attended(self._deep, 2, self._weights)
+        head.add_convolved(body, self._convolve, 1)
+        return head
+
+    def pixels(self, features: Tensor, edges: Edges) -> Tensor:
+        x = self._convolve(features, edges).sigmoid()
+        return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    def _deep(self, x: Tensor, edges: Edges) -> Tensor:
+        return self._convolve(self._convolve(x, edges).relu(), edges)
+
+    def _weights(self, means: Tensor) -> Tensor:
+        if self.local:
+            return torch.ones(1, 3, 1, 1)
+        return torch.sigmoid(20 * means - 5).float().reshape(1, 3, 1, 1)
+
+    def _convolve(self, x: Tensor, edges: Edges) -> Tensor:
+        self.seen.append(tuple(x.shape))
+        if self.capacity is not None and x.shape[2] * x.shape[3] > self.capacity:
+            raise self.error
+        x = F.pad(x, [int(side) for side in (edges.left, edges.right, edges.top, edges.bottom)])
+        return F.conv2d(x, KERNEL.expand(3, 1, 3, 3), groups=3)

@@ -7,8 +7,10 @@ from torch import Tensor
 
 from upscale_cli.errors import ExitCode, ResourceError
 from upscale_cli.inference import upscaler
+from upscale_cli.inference.plan import CACHE_BYTES, Plan, choose_tile
+from upscale_cli.inference.tile_queue import SMALLEST_TILE
 from upscale_cli.inference.tiling import Box
-from upscale_cli.inference.upscaler import CACHE_BYTES, SMALLEST_TILE, Plan, choose_tile, upscale
+from upscale_cli.inference.upscaler import upscale
 
 CPU = torch.device("cpu")
 PICTURE = torch.rand(1, 3, 41, 58, generator=torch.Generator().manual_seed(1))

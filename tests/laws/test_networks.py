@@ -8,8 +8,9 @@ from torch import Tensor
 from upscale_cli.inference import upscaler
 from upscale_cli.inference.device import CPU
 from upscale_cli.inference.network import Network
+from upscale_cli.inference.plan import Plan
 from upscale_cli.inference.tiling import Box
-from upscale_cli.inference.upscaler import Plan, upscale
+from upscale_cli.inference.upscaler import upscale
 from upscale_cli.methods import ROOMS, load_method
 from upscale_cli.weights.checkpoint import read_state_dict, require_tensors, write_safetensors
 

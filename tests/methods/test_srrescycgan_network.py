@@ -9,8 +9,9 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from upscale_cli.inference.device import CPU, Placement
+from upscale_cli.inference.plan import Plan
 from upscale_cli.inference.tiling import WHOLE, Frame
-from upscale_cli.inference.upscaler import Plan, upscale
+from upscale_cli.inference.upscaler import upscale
 from upscale_cli.methods.srrescycgan.config import GeneratorSettings
 from upscale_cli.methods.srrescycgan.generator import Generator, upsample
 from upscale_cli.methods.srrescycgan.network import SUPPRESSED, ProjectedNetwork

@@ -17,8 +17,9 @@ from torch import Tensor
 from upscale_cli.imaging.tensors import from_tensor, to_tensor
 from upscale_cli.inference.device import CPU, prepare_device
 from upscale_cli.inference.network import Network
+from upscale_cli.inference.plan import Plan
 from upscale_cli.inference.tiling import WHOLE, Frame
-from upscale_cli.inference.upscaler import Plan, upscale
+from upscale_cli.inference.upscaler import upscale
 from upscale_cli.methods.srrescycgan import checkpoint
 from upscale_cli.methods.srrescycgan.generator import noise_bound, upsample
 from upscale_cli.weights.checkpoint import read_state_dict, require_tensors

@@ -15,8 +15,9 @@ from upscale_cli.imaging.quality import psnr, ssim
 from upscale_cli.imaging.tensors import from_tensor, to_tensor
 from upscale_cli.inference.device import CPU
 from upscale_cli.inference.network import Network
+from upscale_cli.inference.plan import Plan
 from upscale_cli.inference.tiling import Box
-from upscale_cli.inference.upscaler import Plan, upscale
+from upscale_cli.inference.upscaler import upscale
 from upscale_cli.services.loading import find_model, load_model
 
 Pixels = NDArray[np.uint8]

@@ -1,10 +1,11 @@
 """What the upscaler asks of a network: it knows tiles, a network knows what must be known of the whole picture."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from upscale_cli.inference.tiling import Frame
+from upscale_cli.inference.feature_map import FeatureMap
+from upscale_cli.inference.tiling import Edges, Frame
 
 
 class Network(Protocol):
@@ -43,3 +44,34 @@ class Network(Protocol):
 
     def remarks(self, settled: Tensor) -> list[str]:
         """What the user should be told about this picture, in sentences."""
+
+
+@runtime_checkable
+class StagedNetwork(Protocol):
+    """A network whose blocks each need means over the whole picture (channel attention), and so advance together.
+
+    It is run in two parts: `features` is written in whole-picture feature maps, which go tile by tile through each of
+    its steps; `pixels` then turns tiles of the last feature map into pixels.
+    """
+
+    scale: int
+    """Output pixels per input pixel and side."""
+    halo: int
+    """Input pixels that `pixels` must read beyond what it yields, and the most that any step of `features` must."""
+    work: float
+    """Time of the whole run, in mean steps of `features`: what `pixels` takes is the rest."""
+
+    def tile_bytes(self, height: int, width: int) -> int:
+        """Working memory of the largest step on height x width input pixels."""
+
+    def feature_bytes(self, height: int, width: int) -> int:
+        """Memory of the feature maps that are held at once between steps, for height x width input pixels."""
+
+    def features(self, picture: FeatureMap) -> FeatureMap:
+        """Of the whole input (1, 3, H, W) in [0, 1]: the last feature map of its size."""
+
+    def pixels(self, features: Tensor, edges: Edges) -> Tensor:
+        """A tile's pixels in [0, 1], float32: (1, C, h, w) with its halo -> (1, 3, scale h', scale w') without."""
+
+
+AnyNetwork = Network | StagedNetwork

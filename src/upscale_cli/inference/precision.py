@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from upscale_cli.inference.network import Network
+from upscale_cli.inference.network import AnyNetwork, StagedNetwork
+from upscale_cli.inference.staged import run_whole
 from upscale_cli.inference.tiling import Box, plan_tiles
 
 PSNR = 50.0
@@ -19,7 +20,7 @@ WORTHWHILE = 8 * PROBE * PROBE
 
 
 @torch.inference_mode()
-def reduced_is_faithful(exact: Network, reduced: Network, picture: Tensor) -> bool:
+def reduced_is_faithful(exact: AnyNetwork, reduced: AnyNetwork, picture: Tensor) -> bool:
     """Tries both on the middle and on the most detailed part of (1, 3, H, W); True where `reduced` is near enough."""
     if picture.shape[2] * picture.shape[3] < WORTHWHILE:
         return False
@@ -32,7 +33,9 @@ def _is_near(exact: Tensor, reduced: Tensor) -> bool:
     return mean_square <= 10 ** (-PSNR / 10) and float(difference.abs().mean()) * 255 <= MEAN_DIFFERENCE
 
 
-def _run(network: Network, part: Tensor) -> Tensor:
+def _run(network: AnyNetwork, part: Tensor) -> Tensor:
+    if isinstance(network, StagedNetwork):
+        return run_whole(network, part)
     frame = plan_tiles(part.shape[2], part.shape[3], 0, network.halo)[0].frame
     return network.finish(part, network.partial(part, frame), frame, part.new_ones(1))
 

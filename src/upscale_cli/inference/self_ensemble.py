@@ -4,7 +4,7 @@ from typing import NamedTuple, TypeVar
 
 from torch import Tensor
 
-from upscale_cli.inference.tiling import Edges, Frame
+from upscale_cli.inference.tiling import Box, Edges, Frame
 
 T = TypeVar("T")
 
@@ -29,6 +29,15 @@ class Symmetry(NamedTuple):
     def apply_to_frame(self, frame: Frame) -> Frame:
         """The frame of the turned tile."""
         return Frame(*self._sides(frame[:4]), Edges(*self._sides(frame.edges)))
+
+    def undo_box(self, box: Box, height: int, width: int) -> Box:
+        """Where a box of the turned copy lies in the picture itself, which is height x width."""
+        top, bottom, left, right = (*box[2:], *box[:2]) if self.transpose else box
+        if self.mirror:
+            left, right = width - right, width - left
+        if self.flip:
+            top, bottom = height - bottom, height - top
+        return Box(top, bottom, left, right)
 
     def _sides(self, sides: tuple[T, ...]) -> tuple[T, T, T, T]:
         left, right, top, bottom = sides

@@ -59,7 +59,7 @@ def split_tile(tile: Tile, height: int, width: int, halo: int) -> list[Tile]:
     top, bottom, left, right = tile.inner
     rows = sorted({top, (top + bottom) // 2, bottom})
     columns = sorted({left, (left + right) // 2, right})
-    return [_with_halo(Box(t, b, lt, r), height, width, halo) for t, b in pairwise(rows) for lt, r in pairwise(columns)]
+    return [with_halo(Box(t, b, lt, r), height, width, halo) for t, b in pairwise(rows) for lt, r in pairwise(columns)]
 
 
 def plan_tiles(height: int, width: int, tile: int, halo: int) -> list[Tile]:
@@ -69,19 +69,14 @@ def plan_tiles(height: int, width: int, tile: int, halo: int) -> list[Tile]:
     halo: how far a tile reads beyond its inner box; at the picture's border it ends there.
     """
     return [
-        _with_halo(Box(top, bottom, left, right), height, width, halo)
+        with_halo(Box(top, bottom, left, right), height, width, halo)
         for top, bottom in _spans(height, tile)
         for left, right in _spans(width, tile)
     ]
 
 
-def _spans(length: int, tile: int) -> Iterator[tuple[int, int]]:
-    count = -(-length // tile) if tile else 1
-    for i in range(count):
-        yield length * i // count, length * (i + 1) // count
-
-
-def _with_halo(inner: Box, height: int, width: int, halo: int) -> Tile:
+def with_halo(inner: Box, height: int, width: int, halo: int) -> Tile:
+    """The tile that yields `inner` of a height x width picture and reads `halo` pixels more, where there are any."""
     outer = Box(
         max(inner.top - halo, 0),
         min(inner.bottom + halo, height),
@@ -93,3 +88,9 @@ def _with_halo(inner: Box, height: int, width: int, halo: int) -> Tile:
         inner.left - outer.left, outer.right - inner.right, inner.top - outer.top, outer.bottom - inner.bottom, edges
     )
     return Tile(inner, outer, frame)
+
+
+def _spans(length: int, tile: int) -> Iterator[tuple[int, int]]:
+    count = -(-length // tile) if tile else 1
+    for i in range(count):
+        yield length * i // count, length * (i + 1) // count

@@ -29,9 +29,10 @@ from upscale_cli.inference.device import (
     prepare_device,
     reduced_precision,
 )
+from upscale_cli.inference.plan import Plan, choose_tile
 from upscale_cli.inference.precision import reduced_is_faithful
 from upscale_cli.inference.tiling import Box, plan_tiles
-from upscale_cli.inference.upscaler import Plan, choose_tile, upscale
+from upscale_cli.inference.upscaler import upscale
 from upscale_cli.services import picture_job
 from upscale_cli.services.loading import Model
 from upscale_cli.services.outputs import STDOUT, Target

@@ -1,0 +1,39 @@
+"""How a picture is run: tile, memory, ensemble."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from upscale_cli.inference.network import AnyNetwork
+from upscale_cli.inference.tile_queue import SMALLEST_TILE
+from upscale_cli.inference.tiling import Box
+
+CACHE_BYTES = 64 * 1024**2
+Sink = Callable[[Box, Tensor], None]
+"""Takes a tile's place, in output pixels, and its pixels (1, 3, h, w) in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a picture is run.  tile: the largest side in input pixels, 0 for the whole.  memory: bytes for activations
+    and what is kept between tiles.  self_ensemble: the mean over eight symmetries.  local_statistics: each tile takes
+    what should be known of the whole picture from itself (a `StagedNetwork` only)."""
+
+    tile: int = 0
+    memory: int = 2 * 1024**3
+    self_ensemble: bool = False
+    local_statistics: bool = False
+
+
+def choose_tile(network: AnyNetwork, device: torch.device, height: int, width: int, memory: int) -> int:
+    """The tile for `auto`: what stays in a CPU's cache, or what a quarter of a GPU's memory holds; 0 for the whole.
+
+    On the machines we measured, activations of about CACHE_BYTES are quickest: smaller tiles compute too much halo.
+    """
+    room = min(CACHE_BYTES, memory // 4) if device.type == "cpu" else memory // 4
+    unit = 64
+    side = int(unit * (room / network.tile_bytes(unit, unit)) ** 0.5)
+    tile = max(side, SMALLEST_TILE)
+    return 0 if tile >= max(height, width) else tile
