@@ -28,6 +28,7 @@ from page import write
 from plain_loop import Step
 from upscale_cli.inference.device import choose_device
 from upscale_cli.services.train_method import train_from_recipe
+from upscale_cli.training.state import Best
 from upscale_cli.training.watch import Progress
 
 WARM_UP = 3
@@ -42,7 +43,7 @@ class Recorder:
     def __init__(self) -> None:
         self.steps: list[Step] = []
 
-    def begin(self, step: int, max_steps: int, batch: int) -> None:
+    def begin(self, step: int, max_steps: int, batch: int, best: Best | None) -> None:
         """Nothing to keep."""
 
     def step(self, progress: Progress) -> None:

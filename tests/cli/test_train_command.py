@@ -43,11 +43,11 @@ class Ended(NamedTuple):
 
 
 class Running:
-    """`upscale` in a process of its own, its output in files."""
+    """`upscale` in a process of its own, its output in files or, all of it, on `terminal`."""
 
     def __init__(self, folder: Path, arguments: list[str], largest_file: int = 0, terminal: str = "") -> None:
         self.out, self.err = (folder / f"{time.monotonic_ns()}.{name}" for name in ("out", "err"))
-        given = arguments, folder, self.out, Path(terminal) if terminal else self.err, largest_file
+        given = arguments, folder, Path(terminal or self.out), Path(terminal or self.err), largest_file
         self.process = processes.Process(target=_upscale, args=given, daemon=True)
         self.process.start()
 
@@ -61,9 +61,9 @@ class Running:
     def end(self) -> Ended:
         self.process.join(60)
         assert self.process.exitcode is not None
-        err = self.err.read_text() if self.err.exists() else ""
+        out, err = (path.read_text() if path.exists() else "" for path in (self.out, self.err))
         assert "Traceback" not in err
-        return Ended(self.process.exitcode, self.out.read_text(), err)
+        return Ended(self.process.exitcode, out, err)
 
 
 def _upscale(arguments: list[str], folder: Path, out: Path, err: Path, largest_file: int) -> None:
@@ -204,7 +204,7 @@ def test_ctrl_c_before_the_first_step_is_clean(tmp_path: Path):
     ended = running.end()
     os.close(writers[0])
     assert ended.code == 130
-    assert ended.err == "interrupted; what was saved stays, --resume goes on from there\n"
+    assert ended.err == "interrupted before the first step\n"
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
 
 
@@ -276,6 +276,20 @@ def test_on_a_terminal_a_bar_moves(recipe: Path, tmp_path: Path):
     assert "patches/s" in text
     assert "\x1b[" in text
     assert "60 steps done" in text
+
+
+def test_a_terminal_that_is_closed_saves_and_stops(recipe: Path, tmp_path: Path):
+    master, slave = pty.openpty()
+    arguments = ["train", str(recipe), "--set", "max_steps=100000", "--set", "save_every=100000"]
+    running = Running(tmp_path, arguments, terminal=os.ttyname(slave))
+    running.wait_for(lambda: bool(_available(master)) and _steps(tmp_path) > 5)
+    os.close(slave)
+    os.close(master)
+    assert running.process.pid is not None
+    os.kill(running.process.pid, signal.SIGHUP)  # as the kernel does where the terminal is the process's own
+    assert running.end().code == 0
+    assert (tmp_path / f"runs/tiny/step-{_steps(tmp_path):08d}.pt").exists()
+    assert (tmp_path / "runs/tiny/tiny.safetensors").exists()
 
 
 def _available(terminal: int) -> bytes:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from upscale_cli.cli import train_console as module
 from upscale_cli.cli.train_console import TrainConsole
+from upscale_cli.training.state import Best
 from upscale_cli.training.watch import Progress
 
 LOSSES = {"l1": 2.0, "gan": 0.25, "total": 2.25}
@@ -30,8 +31,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @contextmanager
-def _begun(console: TrainConsole, step: int = 0, max_steps: int = 200) -> Iterator[TrainConsole]:
-    console.begin(step, max_steps, 8)
+def _begun(
+    console: TrainConsole, step: int = 0, max_steps: int = 200, best: Best | None = None
+) -> Iterator[TrainConsole]:
+    console.begin(step, max_steps, 8, best)
     try:
         yield console
     finally:
@@ -57,6 +60,16 @@ def test_a_plain_line_says_it_all(clock: Clock, capsys: pytest.CaptureFixture[st
     common = "l1 2.00, gan 0.2500, total 2.25, lr 1.00e-04, 16.0 patches/s, 2 min left"
     assert first == f"step 1/200: {common}, validation: psnr 26.00 at step 1, the best"
     assert second == f"step 2/200: {common}, validation: psnr 25.00 at step 2, best: psnr 26.00 at step 1"
+
+
+def test_the_best_validation_of_earlier_sessions_is_known(clock: Clock, capsys: pytest.CaptureFixture[str]):
+    with _begun(TrainConsole(None, quiet=False), step=5, best=Best(4, "psnr", 26.0)) as console:
+        for step, psnr in ((6, None), (7, 25.0), (8, 27.0)):
+            console.step(Progress(step, 1e-4, LOSSES, 0.5, psnr and {"psnr": psnr}))
+    before, worse, better = (line.partition(" left, ")[2] for line in capsys.readouterr().err.splitlines()[1:])
+    assert before == "best: psnr 26.00 at step 4"
+    assert worse == "validation: psnr 25.00 at step 7, best: psnr 26.00 at step 4"
+    assert better == "validation: psnr 27.00 at step 8, the best"
 
 
 def test_quiet_shows_nothing_even_on_a_terminal(capfd: pytest.CaptureFixture[str]):
@@ -95,7 +108,7 @@ def test_the_live_view_fits_any_width_and_leaves_only_messages(width: int):
         ):
             assert part in words
         assert "validation: psnr 20.00 at step 10" in words
-        assert "best since step 5: psnr 24.00 at step 6" in words
+        assert "best: psnr 24.00 at step 6" in words
 
 
 def test_a_message_is_one_line_whatever_it_holds(capsys: pytest.CaptureFixture[str]):

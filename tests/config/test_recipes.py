@@ -15,6 +15,7 @@ from upscale_cli.config.toml_file import parse
 from upscale_cli.methods import ROOMS, load_trainer
 from upscale_cli.services.train_method import train_from_recipe
 from upscale_cli.services.training_recipe import complete_recipe
+from upscale_cli.training.state import Best
 from upscale_cli.training.watch import Progress
 
 RECIPES = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
@@ -40,7 +41,7 @@ def one_thread() -> Iterator[None]:
 
 
 class Nobody:
-    def begin(self, step: int, max_steps: int, batch: int) -> None: ...
+    def begin(self, step: int, max_steps: int, batch: int, best: Best | None) -> None: ...
 
     def step(self, progress: Progress) -> None: ...
 

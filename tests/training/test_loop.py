@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from training_runs import Silent, make_pictures
 
-from upscale_cli.errors import ExitCode, TrainingStateError
+from upscale_cli.errors import ExitCode, PictureError, TrainingStateError
 from upscale_cli.training.datasets import Batch
 from upscale_cli.training.learner import Learner
 from upscale_cli.training.loop import BEST, TrainingReport, train
@@ -131,7 +131,7 @@ def _infinite_gradient(loss: Tensor) -> Tensor:
 @pytest.mark.parametrize("step", [19, 25])  # 19 is the step that a checkpoint follows
 def test_what_is_not_finite_stops_the_run_and_never_reaches_a_file(tmp_path: Path, spoil: Any, what: str, step: int):
     folder = tmp_path / "run"
-    with pytest.raises(TrainingStateError, match=f"the {what} is not finite at step {step}") as caught:
+    with pytest.raises(TrainingStateError, match=f"the {what} is not finite at step {step + 1} ") as caught:
         _train(OneWeight({step: spoil}), _settings(tmp_path), folder)
     assert caught.value.exit_code is ExitCode.TRAINING_STATE
     assert not (folder / "one.safetensors").exists()
@@ -141,6 +141,29 @@ def test_what_is_not_finite_stops_the_run_and_never_reaches_a_file(tmp_path: Pat
         weights = [state["average"]["weight"], state["networks"]["G"]["weight"]]
         assert all(bool(torch.isfinite(weight).all()) for weight in weights)
     assert load_newest(folder, pytest.fail).step == step // 10 * 10
+
+
+def test_a_weight_that_overflows_in_a_step_never_reaches_a_file(tmp_path: Path):
+    class Overflowing(OneWeight):
+        def step(self, number: int, batch: Batch, update: Update) -> None:
+            super().step(number, batch, update)
+            if number == 11:
+                nn.init.constant_(self.judge.weight, math.inf)
+
+    with pytest.raises(TrainingStateError, match="D's weight is not finite after step 12"):
+        _train(Overflowing(), _settings(tmp_path, save_every=6), tmp_path / "run")
+    assert load_newest(tmp_path / "run", pytest.fail).step == 6
+    assert json.loads((tmp_path / "run" / BEST).read_text())[0] == 6
+
+
+def test_an_output_that_is_no_number_is_the_training_s_fault(tmp_path: Path):
+    class Blind(OneWeight):
+        def validate(self, network: nn.Module) -> Validation:
+            raise PictureError("no numbers")
+
+    with pytest.raises(TrainingStateError, match="validation after step 10: no numbers"):
+        _train(Blind(), _settings(tmp_path), tmp_path / "run")
+    assert load_newest(tmp_path / "run", pytest.fail).step == 0
 
 
 def test_each_group_is_moved_by_its_own_terms_alone(tmp_path: Path):
@@ -161,12 +184,23 @@ def test_the_best_validation_is_kept_and_known_after_a_resume(tmp_path: Path):
     assert report.best.step in {int(path.stem[5:]) for path in saved_states(folder)}
     assert load_newest(folder, pytest.fail).best == report.best
 
-    resumed, whole = OneWeight(lr=2.0), OneWeight(lr=2.0)
+    resumed, whole, watch = OneWeight(lr=2.0), OneWeight(lr=2.0), Silent()
     reports = [
-        _train(resumed, settings, folder, resume=True),
+        _train(resumed, settings, folder, resume=True, watch=watch),
         _train(whole, settings, tmp_path / "whole"),
     ]
     assert reports[0].best == reports[1].best
+    assert watch.best == report.best
+
+
+def test_a_best_validation_without_its_checkpoint_is_forgotten(tmp_path: Path):
+    settings = _settings(tmp_path)
+    _train(OneWeight(), settings, tmp_path / "run", watch=Silent(stop_at=37), slim=tmp_path / "slim")
+    watch = Silent()
+    report = _train(OneWeight(), settings, tmp_path / "slim", resume=True, watch=watch)
+    assert watch.best is None
+    assert report.best is not None
+    assert json.loads((tmp_path / "slim" / BEST).read_text())[0] == report.best.step
 
 
 def test_a_smaller_rate_on_resuming_takes_effect(tmp_path: Path):

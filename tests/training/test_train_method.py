@@ -271,5 +271,6 @@ def test_a_start_of_another_shape_names_the_tensor(tmp_path: Path):
     overrides = [f"start={first.outcome.exported}", "generator.features=5"]
     with pytest.raises(WeightsError, match=r"model\.conv1\.weight_v"):
         _train(write_recipe(tmp_path), output=tmp_path / "second", overrides=overrides)
-    with pytest.raises(UsageError, match="nearly"):
-        _train(write_recipe(tmp_path), output=tmp_path / "third", overrides=["start=nearly"])
+    for start in ("nearly", "no/such.safetensors"):
+        with pytest.raises(UsageError, match=f"^start: .*{start}"):
+            _train(write_recipe(tmp_path), output=tmp_path / "third", overrides=[f"start={start}"])

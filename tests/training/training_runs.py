@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from upscale_cli.training.state import Best
 from upscale_cli.training.watch import Progress
 
 TINY = (
@@ -47,10 +48,12 @@ class Silent:
         self.messages: list[str] = []
         self.steps: list[Progress] = []
         self.began: tuple[int, int, int] | None = None
+        self.best: Best | None = None
         self._stop_at = stop_at
 
-    def begin(self, step: int, max_steps: int, batch: int) -> None:
+    def begin(self, step: int, max_steps: int, batch: int, best: Best | None) -> None:
         self.began = step, max_steps, batch
+        self.best = best
 
     def step(self, progress: Progress) -> None:
         self.steps.append(progress)

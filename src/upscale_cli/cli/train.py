@@ -89,7 +89,8 @@ def train_command(
                 watch=console,
             )
         except KeyboardInterrupt:
-            console.message("interrupted; what was saved stays, --resume goes on from there")
+            saved = "what was saved stays, --resume goes on from there"
+            console.message(f"interrupted; {saved}" if console.begun else "interrupted before the first step")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         console.end()  # the path is not printed into the live view
         if not is_first():
@@ -101,9 +102,14 @@ def train_command(
 
 
 def _show(plan: "TrainingPlan", outcome: "TrainingReport", console: "TrainConsole") -> None:
+    from upscale_cli.training.loop import BEST
+
     if outcome.finished:
         figures = "".join(f", {name} {value:.2f}" for name, value in outcome.validation.items())
         console.message(f"{plan.name}: {outcome.step} steps done{figures}")
+        if outcome.best is not None and outcome.best.step != outcome.step:
+            step, name, value = outcome.best
+            console.message(f"the best of them: {name} {value:.2f} at step {step}, in {plan.folder / BEST}")
     else:
         go_on = ["upscale", "train", str(plan.recipe), "-o", str(plan.folder), "--resume"]
         console.message(f"stopped at step {outcome.step} of {plan.max_steps}; to go on: {shlex.join(go_on)}")

@@ -1,6 +1,7 @@
 """What `upscale train` shows on stderr, and the signals that stop it in good order."""
 
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from upscale_cli.cli.one_line import one_line
 from upscale_cli.cli.train_figures import Standing, TrainFigures, duration_text, figures_text
+from upscale_cli.training.state import Best
 from upscale_cli.training.watch import Progress
 
 PLAIN_EVERY = 10.0
@@ -31,6 +33,7 @@ class TrainConsole:
 
     def __init__(self, screen: Console | None, *, quiet: bool) -> None:
         self.stopped_by: int | None = None
+        self.begun = False
         self._screen = None if quiet else screen
         self._quiet = quiet
         self._live: Live | None = None
@@ -40,14 +43,16 @@ class TrainConsole:
         self._first_step = self._max_steps = 0
         self._began = self._spoken = time.monotonic()
         self._pause = 0.0
+        self._terminals = [stream for stream in (1, 2) if os.isatty(stream)]
 
-    def begin(self, step: int, max_steps: int, batch: int) -> None:
+    def begin(self, step: int, max_steps: int, batch: int, best: Best | None = None) -> None:
         """The first step is about to be done."""
         for number in _STOPPING:
             if signal.getsignal(number) is not signal.SIG_IGN:  # under nohup, or in a script's background
                 self._handlers[number] = signal.signal(number, self._stop)
         self._first_step, self._max_steps = step, max_steps
-        self._figures = TrainFigures(max_steps, batch)
+        self._figures = TrainFigures(max_steps, batch, best)
+        self.begun = True
         self._began = time.monotonic()
         if step:
             self.message(f"going on from step {step}")
@@ -88,8 +93,14 @@ class TrainConsole:
         return self.stopped_by is not None
 
     def end(self) -> None:
-        """The live view goes, and signals do again what they did before: now results can be printed."""
+        """The live view goes, and signals do again what they did before: now results can be printed.
+
+        What would go to a terminal that has been closed goes nowhere from now on.
+        """
         self._restore_signals()
+        for stream in self._terminals:
+            if not os.isatty(stream):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
         if self._live is not None:
             with contextlib.suppress(OSError):
                 self._live.stop()
@@ -124,15 +135,12 @@ class TrainConsole:
         return Group(head, *map(Text, lines))
 
     def _validation_texts(self, standing: Standing) -> list[str]:
-        if standing.validated is None:
+        if standing.best is None:
             return []
         if standing.best is standing.validated:
-            return [f"validation: {standing.validated}, the best{self._since}"]
-        return [f"validation: {standing.validated}", f"best{self._since}: {standing.best}"]
-
-    @property
-    def _since(self) -> str:
-        return f" since step {self._first_step}" if self._first_step else ""
+            return [f"validation: {standing.validated}, the best"]
+        last = [] if standing.validated is None else [f"validation: {standing.validated}"]
+        return [*last, f"best: {standing.best}"]
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from upscale_cli.training.state import Best
 from upscale_cli.training.watch import Progress
 
 RECENT = 50
@@ -28,8 +29,8 @@ class Standing:
     """Where a run stands after `step` steps.
 
     losses, patches_per_second, waiting: means over the last RECENT steps; waiting: share of the time without data.
-    seconds_left: at that speed.  validated, best: the last validation of this session and the one whose first figure is
-    highest.
+    seconds_left: at that speed.  validated: the last validation of this session.  best: the one of the run whose first
+    figure is highest.
     """
 
     step: int
@@ -50,15 +51,15 @@ class Standing:
 
 
 class TrainFigures:
-    """Gathers steps of `batch` patches on the way to `max_steps`."""
+    """Gathers steps of `batch` patches on the way to `max_steps`.  best: the best validation of earlier sessions."""
 
-    def __init__(self, max_steps: int, batch: int) -> None:
+    def __init__(self, max_steps: int, batch: int, best: Best | None = None) -> None:
         self._max_steps, self._batch = max_steps, batch
         self._losses: deque[Mapping[str, float]] = deque(maxlen=RECENT)
         self._seconds: deque[float] = deque(maxlen=RECENT)
         self._waited: deque[float] = deque(maxlen=RECENT)
         self._validated: Validated | None = None
-        self._best: Validated | None = None
+        self._best = None if best is None else Validated(best.step, {best.name: best.value})
 
     def add(self, progress: Progress) -> Standing:
         """One more step."""

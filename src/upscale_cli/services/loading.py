@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from upscale_cli.inference.device import Placement
-    from upscale_cli.inference.network import Network
+    from upscale_cli.inference.network import AnyNetwork
 
 FILE_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 # What a file is that does not say: the official checkpoints are of this kind.
@@ -42,7 +42,7 @@ class Model:
     state: "Mapping[str, Tensor] | None" = None
     notes: tuple[str, ...] = ()
 
-    def network(self, placement: "Placement", *, projection: bool) -> "Network":
+    def network(self, placement: "Placement", *, projection: bool) -> "AnyNetwork":
         """The network on its device; untrained where `state` is None, for planning."""
         return load_method(self.method).build(self.state, self.options, placement, projection=projection)
 
@@ -58,7 +58,7 @@ def find_model(name: str | None) -> Entry | Path:
     if os.path.isfile(path):  # noqa: PTH113 - which would raise for a name too long
         return path
     if path.suffix in FILE_SUFFIXES or path.name != name:
-        raise UsageError(f"--model {name}: there is no such file", "check the path, or see 'upscale models list'")
+        raise UsageError(f"{name}: there is no such file", "check the path, or see 'upscale models list'")
     return catalogue.upscaler(name)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from upscale_cli.disk import FULL
-from upscale_cli.errors import ResourceError, UsageError
+from upscale_cli.errors import ResourceError, UpscaleError, UsageError
 from upscale_cli.imaging.atomic import sweep_temporaries
 from upscale_cli.inference.device import choose_device, prepare_device
 from upscale_cli.methods import load_trainer
@@ -92,7 +92,11 @@ def train_from_recipe(
     folder = output or Path("runs") / settings.name
     place = _training_device(device)
     if is_first():
-        _check_folder(folder, resume=resume)
+        _check_writable(folder, "-o")
+        if not resume:
+            _check_unused(folder)
+        if slim_state is not None:
+            _check_writable(slim_state, "--slim-state")
     if resume:
         check_resumed(folder, settings, force=force_config, message=watch.message)
     prepare_device(place, training=True)
@@ -128,17 +132,21 @@ def _training_device(name: str) -> torch.device:
     raise UsageError(f"device '{name}': training runs on cpu and cuda only", "use --device cpu")
 
 
-def _check_folder(folder: Path, *, resume: bool) -> None:
-    """Refuses, before pictures are read, a folder that cannot be written, or that holds something already."""
-    with _naming_faults(folder):
+def _check_writable(folder: Path, option: str) -> None:
+    """Refuses, before pictures are read, the folder that `option` names where it cannot be made or written."""
+    with _naming_faults(folder, option):
         there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
         if not there.is_dir():
-            raise UsageError(f"{there}: is a file, not a folder", "choose another one with -o")
+            raise UsageError(f"{there}: is a file, not a folder", f"choose another one with {option}")
         if not os.access(there, os.W_OK | os.X_OK):
-            raise UsageError(f"{there}: cannot be written", "mend its rights, or choose another folder with -o")
+            raise UsageError(f"{there}: cannot be written", f"mend its rights, or choose another folder with {option}")
+
+
+def _check_unused(folder: Path) -> None:
+    """Refuses a folder that holds something already."""
+    with _naming_faults(folder, "-o"):
         # A run that was killed before its first checkpoint leaves no more than its recipe.
-        used = there is folder and any(p.name != RECIPE and not p.name.startswith(".") for p in folder.iterdir())
-        if used and not resume:
+        if folder.exists() and any(p.name != RECIPE and not p.name.startswith(".") for p in folder.iterdir()):
             raise UsageError(f"{folder}: is not empty", "go on there with --resume, or choose another folder with -o")
 
 
@@ -147,7 +155,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
     """Makes `folder` and keeps other runs out of it."""
     from filelock import FileLock, Timeout
 
-    with _naming_faults(folder):
+    with _naming_faults(folder, "-o"):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock", timeout=0)
         try:
@@ -165,17 +173,22 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _naming_faults(folder: Path) -> Iterator[None]:
+def _naming_faults(folder: Path, option: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         kind = ResourceError if error.errno in FULL else UsageError
-        raise kind(f"{folder}: cannot be used: {error.strerror or error}", "choose another one with -o") from error
+        raise kind(
+            f"{folder}: cannot be used: {error.strerror or error}", f"choose another one with {option}"
+        ) from error
 
 
 def _begin_from(start: str, trainable: Trainable, settings: RecipeSettings) -> None:
     """Puts the weights of the model `start`, a name or a file, into the network that is exported."""
-    model = load_model(find_model(start), offline=offline_requested(False))
+    try:
+        model = load_model(find_model(start), offline=offline_requested(False))
+    except UpscaleError as error:
+        raise type(error)(f"start: {error.message}", error.hint) from error
     if model.method != settings.method or model.state is None:
         raise UsageError(
             f"start = {start}: is a {model.method} model, this recipe trains {settings.method}", "name another"

@@ -16,6 +16,7 @@ from upscale_cli.training.trainable import Group, Trainable
 
 FORM = 2
 """Of a state; one of another form cannot be gone on from."""
+LOWER_RATE = "go on with --resume --force-config and a lower optimiser.lr"
 
 
 class Learner:
@@ -85,6 +86,15 @@ class Learner:
         first = next(iter(self._groups.values()))
         return learning_rate(self._step, self._settings.max_steps, first.optimiser)
 
+    def require_finite(self) -> None:
+        """Raises TrainingStateError where a weight or a statistic is not, as a step may make it of finite gradients."""
+        for network, module in self._networks():
+            for name, value in module.state_dict().items():
+                if not value.isfinite().all():
+                    raise TrainingStateError(
+                        f"{network}'s {name} is not finite after step {self._step + 1}", LOWER_RATE
+                    )
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds, beside the step."""
         # Draws depend on (seed, step, sample) alone; PyTorch's own random state is there for steps that use it.
@@ -145,9 +155,7 @@ class Learner:
     def _not_finite(self) -> TrainingStateError:
         terms = ", ".join(f"{name} {value.item():g}" for name, value in self._shown.items())
         what = "gradient" if all(math.isfinite(value.item()) for value in self._shown.values()) else "loss"
-        return TrainingStateError(
-            f"the {what} is not finite at step {self._step} ({terms})", "lower optimiser.lr and go on with --resume"
-        )
+        return TrainingStateError(f"the {what} is not finite at step {self._step + 1} ({terms})", LOWER_RATE)
 
 
 def _adam(group: Group) -> torch.optim.Adam:

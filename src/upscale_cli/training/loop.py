@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
+from upscale_cli.errors import PictureError, TrainingStateError
 from upscale_cli.training.datasets import Batch, drawn_ahead
-from upscale_cli.training.learner import Learner
+from upscale_cli.training.learner import LOWER_RATE, Learner
 from upscale_cli.training.metrics_log import MetricsLog
 from upscale_cli.training.processes import Processes
 from upscale_cli.training.settings import RecipeSettings
@@ -28,7 +29,8 @@ class TrainingReport:
     """How a run ended.
 
     exported: the checkpoint for `upscale run`.  finished: False where it was stopped first.
-    validation: the last one of this session ({} for none).  best: the best of the run, None without validation.
+    validation: the last one of this session ({} for none).  best: the best of the run, whose checkpoint is BEST in the
+    run's folder; None without validation.
     """
 
     step: int
@@ -53,8 +55,9 @@ def train(
 
     slim: where a state in small parts is written when it ends, if at all.
     should_stop is asked after each step, like `watch`; a True, in any of the processes, saves and returns.
-    Raises TrainingStateError on a non-finite loss or gradient (the newest checkpoint is from before it) and where there
-    is nothing to resume or it is of another network, ResourceError where the folder cannot be written.
+    Raises TrainingStateError on a loss, gradient, weight or output that is not finite (the newest checkpoint is from
+    before it) and where there is nothing to resume or it is of another network, ResourceError where the folder cannot
+    be written.
     """
     processes = processes or Processes(torch.device("cpu"))
     learner = Learner(trainable, settings, processes)
@@ -65,7 +68,7 @@ def train(
         keep(0, learner.state(), None)
     validation = Validation()
     patches = settings.batch * processes.count
-    watch.begin(step, settings.max_steps, patches)
+    watch.begin(step, settings.max_steps, patches, best)
     samples = processes.samples(settings.batch)
     draws = drawn_ahead(lambda s: trainable.draw(s, samples), step, settings.max_steps, settings.data.workers)
     with contextlib.closing(draws), _observers(folder, step, patches, processes) as observers:
@@ -77,7 +80,9 @@ def train(
             step += 1
             stop = processes.agreed(should_stop() or watch.stop_requested())
             due = step % settings.save_every == 0 or step == settings.max_steps
-            validation = trainable.validate(learner.average) if due and processes.first else validation
+            if due or stop:
+                learner.require_finite()
+            validation = _validated(trainable, learner, step) if due and processes.first else validation
             best = _better(best, step, validation.figures) if due else best
             if due and best is not None and best.step == step:
                 _export(trainable, learner, folder / BEST, step)
@@ -146,7 +151,15 @@ def _resumed(learner: Learner, folder: Path, watch: Watch) -> tuple[int, Best | 
     if saved.slim:
         watch.message("going on from a slim state: discriminators are rounded and their optimisers begin anew")
     learner.restore(saved.state)
-    return saved.step, saved.best
+    # Where its checkpoint did not come along with a state, the best one is another.
+    return saved.step, saved.best if (folder / BEST).exists() else None
+
+
+def _validated(trainable: Trainable, learner: Learner, step: int) -> Validation:
+    try:
+        return trainable.validate(learner.average)
+    except PictureError as error:
+        raise TrainingStateError(f"validation after step {step}: {error.message}", LOWER_RATE) from error
 
 
 def _export(trainable: Trainable, learner: Learner, path: Path, step: int) -> None:

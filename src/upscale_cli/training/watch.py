@@ -7,6 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from upscale_cli.training.state import Best
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -30,8 +32,9 @@ class Progress:
 class Watch(Protocol):
     """Who watches a run: the command line's live view, or a test."""
 
-    def begin(self, step: int, max_steps: int, batch: int) -> None:
-        """Before the first step: how many are done, how many there will be, how many patches each takes."""
+    def begin(self, step: int, max_steps: int, batch: int, best: Best | None) -> None:
+        """Before the first step: how many are done, how many there will be, how many patches each takes; and the best
+        validation of those that are done."""
 
     def step(self, progress: Progress) -> None:
         """After each step."""
