@@ -17,8 +17,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from upscale_cli.config.toml_file import parse, read_toml
 from upscale_cli.degradation.pipeline import degrade
+from upscale_cli.losses.content import content_loss
 from upscale_cli.methods.srrescycgan.generator import SCALE, Generator
-from upscale_cli.methods.srrescycgan.losses import content_loss, tv_loss
+from upscale_cli.methods.srrescycgan.losses import tv_loss
 from upscale_cli.methods.srrescycgan.training import TrainingSettings
 
 

@@ -9,11 +9,12 @@ import pytest
 from upscale_cli import methods
 
 ROOT = Path(__file__).parents[2]
-ROOMS = {name: Path(methods.__file__).parent / name for name in methods.ROOMS}
+SOURCE = Path(methods.__file__).parents[1]
+ROOMS = {name: SOURCE / "methods" / name for name in methods.ROOMS}
 
 
 def _defined(folder: Path) -> set[str]:
-    """Functions and classes of a room, methods as Class.method too."""
+    """Functions and classes of a folder, methods as Class.method too."""
     names = set()
     for path in folder.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -33,7 +34,7 @@ def _rows(name: str) -> list[str]:
 def test_every_equation_names_a_function_that_exists(name):
     rows = _rows(name)
     assert rows
-    defined = _defined(ROOMS[name])
+    defined = _defined(ROOMS[name]) | _defined(SOURCE / "losses") | _defined(SOURCE / "networks")
     lost = [row for row in rows if not defined & set(re.findall(r"`([\w.]+)(?:\(.*?\))?`", row))]
     assert lost == []
 

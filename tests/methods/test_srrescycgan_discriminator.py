@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upscale_cli.errors import UsageError
+from upscale_cli.losses.adversarial import gan_loss
 from upscale_cli.methods.srrescycgan.discriminator import DiscriminatorX, DiscriminatorY, high_frequencies
-from upscale_cli.methods.srrescycgan.losses import gan_loss
 
 
 @pytest.fixture(autouse=True)

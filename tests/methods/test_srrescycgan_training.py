@@ -15,14 +15,9 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from upscale_cli.errors import WeightsError
+from upscale_cli.losses.adversarial import ragan_discriminator_loss, ragan_generator_loss
 from upscale_cli.methods.srrescycgan.generator import Generator
-from upscale_cli.methods.srrescycgan.losses import (
-    cycle_loss,
-    ms_ssim_loss,
-    ragan_discriminator_loss,
-    ragan_generator_loss,
-    ssim_loss,
-)
+from upscale_cli.methods.srrescycgan.losses import cycle_loss, ms_ssim_loss, ssim_loss
 from upscale_cli.methods.srrescycgan.training import FLAT_LEVELS, Training, TrainingSettings, prepare
 from upscale_cli.training.datasets import Batch
 

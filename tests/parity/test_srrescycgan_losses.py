@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from upscale_cli.methods.srrescycgan.losses import content_loss, tv_loss
+from upscale_cli.losses.content import content_loss
+from upscale_cli.methods.srrescycgan.losses import tv_loss
 
 GOLDEN = np.load(Path(__file__).with_name("srrescycgan_losses.npz"))
 FAKE, REAL = (torch.from_numpy(GOLDEN[name]).float() for name in ("fake", "real"))

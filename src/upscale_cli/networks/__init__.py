@@ -1,1 +1,1 @@
-"""Networks that several rooms need: those whose features training and measuring compare pictures by."""
+"""Networks that several rooms need: a discriminator, and those whose features pictures are compared by."""

@@ -1,15 +1,15 @@
-"""The terms of Eq. (3) and (10), and one of ours, each a scalar without its weight.
+"""The terms of Eq. (3) and (10) that only this room has, and some of ours, each a scalar without its weight.
 
 x: the truth, x_hat: G_SR(y), RGB in [0, 255].  What rounding would spoil is computed in float32 whatever comes in.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from upscale_cli.training.processes import mean_over_processes
+from upscale_cli.losses.content import content_loss
 
 WINDOW, SIGMA = 11, 1.5
 """SSIM's Gaussian window (Wang et al. 2004, the paper's reference [23])."""
@@ -19,11 +19,6 @@ SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """MS-SSIM's exponents from the finest to the coarsest scale (Wang, Simoncelli and Bovik 2003)."""
 LEAST_SIMILARITY = 1e-3
 """MS-SSIM takes a scale's similarity for no less: a fractional power has no value below zero and no slope at it."""
-
-
-def content_loss(x_hat: Tensor, x: Tensor) -> Tensor:
-    """L_1, Eq. (7): mean |x_hat - x|; (B, 3, H, W) each -> scalar."""
-    return (x_hat - x).abs().mean()
 
 
 def tv_loss(x_hat: Tensor, x: Tensor) -> Tensor:
@@ -48,40 +43,6 @@ def colour_loss(y: Tensor, target: Tensor) -> Tensor:
     y, target: (B, 3, h, w), h and w at least 5.
     """
     return content_loss(*(F.avg_pool2d(side.float(), 5, stride=1) for side in (y, target)))
-
-
-def perceptual_loss(x_hat: Tensor, x: Tensor, phi: Callable[[Tensor], Tensor]) -> Tensor:
-    """L_per, Eq. (4): mean |phi(x_hat) - phi(x)|; (B, 3, H, W) each -> scalar.
-
-    phi: RGB in [0, 1] -> features of VGG-19, its own normalisation included.
-    """
-    with torch.no_grad():
-        target = phi(x / 255).float()
-    return (phi(x_hat / 255).float() - target).abs().mean()
-
-
-def gan_loss(logits: Tensor, *, real: bool) -> Tensor:
-    """Mean -log sigmoid(C), or -log(1 - sigmoid(C)) where C should say fake; logits of any shape -> scalar."""
-    logits = logits.float()
-    return F.softplus(-logits if real else logits).mean()
-
-
-def relativistic(logits: Tensor, others: Tensor) -> Tensor:
-    """The sigmoid's argument in Eq. (5): C(x) - E[C(x_hat)], the mean taken over the batch; (B, ...) each -> (B, ...).
-
-    The batch is that of all processes. A patch discriminator's logits are compared place by place.
-    """
-    return logits.float() - mean_over_processes(others.float().mean(0, keepdim=True))
-
-
-def ragan_generator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """L_RaGAN, Eq. (6): what the generator pays; C(x) and C(x_hat), (B, ...) each -> scalar."""
-    return gan_loss(relativistic(real, fake), real=False) + gan_loss(relativistic(fake, real), real=True)
-
-
-def ragan_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Eq. (6) with real and fake exchanged: what the discriminator pays; arguments as in `ragan_generator_loss`."""
-    return ragan_generator_loss(fake, real)
 
 
 def ssim_loss(x_hat: Tensor, x: Tensor) -> Tensor:

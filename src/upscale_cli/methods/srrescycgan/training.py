@@ -18,26 +18,24 @@ from torch import Tensor, nn
 from upscale_cli.degradation.operations import Pixels
 from upscale_cli.degradation.pipeline import degrade
 from upscale_cli.errors import WeightsError
+from upscale_cli.losses.adversarial import ragan_discriminator_loss, ragan_generator_loss
+from upscale_cli.losses.content import content_loss, perceptual_loss
 from upscale_cli.methods.srrescycgan.discriminator import DiscriminatorX, DiscriminatorY
 from upscale_cli.methods.srrescycgan.generator import SCALE, Generator
 from upscale_cli.methods.srrescycgan.losses import (
     colour_loss,
-    content_loss,
     cycle_loss,
     flat_pictures,
     ms_ssim_loss,
-    perceptual_loss,
-    ragan_discriminator_loss,
-    ragan_generator_loss,
     ssim_loss,
     tv_loss,
 )
 from upscale_cli.methods.srrescycgan.lr_generator import LRGenerator
 from upscale_cli.methods.srrescycgan.training_settings import TrainingSettings
-from upscale_cli.methods.srrescycgan.validation import Validator
 from upscale_cli.training.datasets import Batch, draw_batch
 from upscale_cli.training.pictures import load_pictures
 from upscale_cli.training.trainable import Group, Update, Validation
+from upscale_cli.training.validation import Validator
 from upscale_cli.weights.checkpoint import write_safetensors
 from upscale_cli.weights.store import offline_requested
 
@@ -66,7 +64,7 @@ class Training:
         self._dtype = DTYPES[settings.precision]
         self._phi = phi
         self._pictures = load_pictures(settings.data, SCALE, settings.patch, message)
-        self._validator = Validator(self._pictures.validation, self._degraded, settings.seed)
+        self._validator = Validator(self._pictures.validation, self._degraded, settings.seed, SCALE)
         loss, judge, from_source = settings.loss, settings.discriminator, settings.data.source is not None
         self.network = self.G_SR = Generator(settings.generator)
         self.G_LR = self.D_x = self.D_y = None

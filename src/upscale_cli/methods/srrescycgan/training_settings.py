@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from upscale_cli.config.toml_file import Settings
 from upscale_cli.degradation.pipeline import DegradationSettings
 from upscale_cli.methods.srrescycgan.config import GeneratorSettings
-from upscale_cli.methods.srrescycgan.discriminator import HALVINGS
+from upscale_cli.networks.vgg_discriminator import HALVINGS
 from upscale_cli.training.settings import RecipeSettings
 
 

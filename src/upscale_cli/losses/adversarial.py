@@ -1,0 +1,33 @@
+"""What generator and discriminator pay for each other, from logits C, a discriminator's output before the sigmoid.
+
+Everything is computed in float32 whatever comes in, which rounding would spoil.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from upscale_cli.training.processes import mean_over_processes
+
+
+def gan_loss(logits: Tensor, *, real: bool) -> Tensor:
+    """Mean -log sigmoid(C), or -log(1 - sigmoid(C)) where C should say fake; logits of any shape -> scalar."""
+    logits = logits.float()
+    return F.softplus(-logits if real else logits).mean()
+
+
+def relativistic(logits: Tensor, others: Tensor) -> Tensor:
+    """The sigmoid's argument in D_R (SRResCycGAN, Eq. (5)): C(x) - E[C(x_hat)]; (B, ...) each -> (B, ...).
+
+    The mean is taken over the batch, that of all processes. A patch discriminator's logits are compared place by place.
+    """
+    return logits.float() - mean_over_processes(others.float().mean(0, keepdim=True))
+
+
+def ragan_generator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """L_RaGAN (SRResCycGAN, Eq. (6); RWSR, Eq. (4)): what the generator pays; C(x), C(x_hat), (B, ...) -> scalar."""
+    return gan_loss(relativistic(real, fake), real=False) + gan_loss(relativistic(fake, real), real=True)
+
+
+def ragan_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """The same with real and fake exchanged: what the discriminator pays; arguments as in `ragan_generator_loss`."""
+    return ragan_generator_loss(fake, real)
