@@ -53,6 +53,7 @@ def png_that_promises(width: int, height: int) -> bytes:
         (["--precision", "bf16"], (120, 80)),
         (["--precision", "fp16"], (120, 80)),
         (["--projection", "off"], (120, 80)),
+        (["--tile-statistics", "local"], (120, 80)),
         (["--memory", "64M", "--device", "cpu"], (120, 80)),
     ],
 )
@@ -83,6 +84,7 @@ def test_sizes_and_settings(run: Run, picture: Path, arguments: list[str], size:
         (["--memory", "lots"], ["--memory lots"]),
         (["--precision", "fp64"], ["--precision fp64", "fp16"]),
         (["--projection", "on"], ["--projection on"]),
+        (["--tile-statistics", "none"], ["--tile-statistics none: is neither exact nor local"]),
         (["--device", "tpu"], ["unknown device 'tpu'"]),
         (["--device", "cuda:99"], ["cuda:99"]),
         (["--quality", "101"], ["--quality 101 is outside 1 to 100"]),

@@ -119,6 +119,13 @@ def test_other_faults_are_not_taken_for_memory():
         enlarged(FakeNetwork(capacity=500, error=fault))
 
 
+def test_there_is_no_approximation_where_it_would_save_nothing():
+    plan = Plan(16, local_statistics=True)
+    got, remarks = enlarged(FakeNetwork(ACTIVE), plan)
+    torch.testing.assert_close(got, enlarged(FakeNetwork(ACTIVE))[0], atol=1e-6, rtol=0)
+    assert "--tile-statistics local changes nothing" in remarks[-1]
+
+
 def test_remarks_of_the_network_are_handed_on():
     assert enlarged(FakeNetwork(INACTIVE))[1] == ["settled at 1.000"]
 

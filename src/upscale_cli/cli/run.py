@@ -47,6 +47,14 @@ def run_command(
             help="At most so much memory, as in 2G. Default: 60 % of what is free, at most 4G.",
         ),
     ] = None,
+    tile_statistics: Annotated[
+        str,
+        typer.Option(
+            "--tile-statistics",
+            metavar="exact|local",
+            help="exact: channel attention sees the whole picture; local: its own tile only, and how far off that is.",
+        ),
+    ] = "exact",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     output_format: Annotated[
@@ -73,7 +81,9 @@ def run_command(
     leave_at_once_when_interrupted()
     if output == "-" or (output is None and "-" in inputs):
         _check_stdout(as_json=as_json, dry_run=dry_run)
-    settings = _checked(projection=projection, tile=tile, memory=memory, precision=precision)
+    settings = _checked(
+        projection=projection, tile=tile, tile_statistics=tile_statistics, memory=memory, precision=precision
+    )
     with run_console(quiet=quiet, verbose=verbose, as_json=as_json) as console:
         from upscale_cli.services.upscale_images import upscale_images
         from upscale_cli.services.upscale_report import UpscaleRequest
@@ -104,14 +114,17 @@ def _check_stdout(*, as_json: bool, dry_run: bool) -> None:
         raise UsageError("the picture would be written to the terminal", "name a file with -o, or redirect: > b.png")
 
 
-def _checked(*, projection: str, tile: str, memory: str | None, precision: str) -> dict[str, Any]:
+def _checked(*, projection: str, tile: str, tile_statistics: str, memory: str | None, precision: str) -> dict[str, Any]:
     """The options that are words or numbers with units.  Raises UsageError."""
     if projection not in ("official", "off"):
         raise UsageError(f"--projection {projection}: is neither official nor off")
+    if tile_statistics not in ("exact", "local"):
+        raise UsageError(f"--tile-statistics {tile_statistics}: is neither exact nor local")
     return {
         "projection": projection == "official",
         "precision": options.checked_precision(precision),
         "tile": options.parse_tile(tile),
+        "local_statistics": tile_statistics == "local",
         "memory": None if memory is None else parse_memory(memory),
     }
 

@@ -54,12 +54,17 @@ class StagedNetwork(Protocol):
     its steps; `pixels` then turns tiles of the last feature map into pixels.
     """
 
-    scale: int
-    """Output pixels per input pixel and side."""
-    halo: int
-    """Input pixels that `pixels` must read beyond what it yields, and the most that any step of `features` must."""
-    work: float
-    """Time of the whole run, in mean steps of `features`: what `pixels` takes is the rest."""
+    @property
+    def scale(self) -> int:
+        """Output pixels per input pixel and side."""
+
+    @property
+    def halo(self) -> int:
+        """Input pixels that `pixels` must read beyond what it yields, and the most that any step of `features` must."""
+
+    @property
+    def work(self) -> float:
+        """Time of the whole run, in mean steps of `features`: what `pixels` takes is the rest."""
 
     def tile_bytes(self, height: int, width: int) -> int:
         """Working memory of the largest step on height x width input pixels."""

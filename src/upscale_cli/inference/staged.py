@@ -12,7 +12,7 @@ from torch import Tensor
 
 from upscale_cli.inference.feature_map import FeatureMap, Passage
 from upscale_cli.inference.feature_store import FeatureStore, choose_place, spill_folder
-from upscale_cli.inference.network import StagedNetwork
+from upscale_cli.inference.network import AnyNetwork, StagedNetwork
 from upscale_cli.inference.plan import Plan, Sink
 from upscale_cli.inference.self_ensemble import ALL_EIGHT, IDENTITY
 from upscale_cli.inference.tile_queue import TileQueue
@@ -35,18 +35,18 @@ def upscale_staged(
     return _upscale_exact(network, picture, sink, plan, progress)
 
 
-def held_bytes(network: StagedNetwork, height: int, width: int, plan: Plan) -> int:
+def held_bytes(network: AnyNetwork, height: int, width: int, plan: Plan) -> int:
     """What is kept of the whole picture between steps; with the self-ensemble also the sum of its outputs so far."""
-    if plan.local_statistics and plan.tile:
+    if not isinstance(network, StagedNetwork) or (plan.local_statistics and plan.tile):
         return 0
     return network.feature_bytes(height, width) + plan.self_ensemble * 12 * height * width * network.scale**2
 
 
-def spilling(held: int, plan: Plan, device: torch.device) -> list[str]:
+def spilling(held: int, plan: Plan, device: torch.device) -> tuple[str, ...]:
     """What to tell the user where `held_bytes` do not fit into memory."""
     if choose_place(held, plan.memory, device) != "file":
-        return []
-    return [f"{held / _GIB:.1f} GiB of features do not fit into memory: kept in a temporary file in {spill_folder()}"]
+        return ()
+    return (f"{held / _GIB:.1f} GiB of features do not fit into memory: kept in a temporary file in {spill_folder()}",)
 
 
 def run_whole(network: StagedNetwork, picture: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ def _upscale_exact(
     store = FeatureStore(choose_place(held, plan.memory, device), device)
     symmetries = ALL_EIGHT if plan.self_ensemble else IDENTITY
     sums, _ = store.take(3, scale * height, scale * width, torch.float32) if plan.self_ensemble else (None, None)
-    remarks, side = spilling(held, plan, device), plan.tile
+    remarks, side = [*spilling(held, plan, device)], plan.tile
     for number, symmetry in enumerate(symmetries):
         turned = symmetry.apply(picture)
         tiles = TileQueue(turned.shape[2], turned.shape[3], side, network.halo)

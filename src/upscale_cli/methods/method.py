@@ -7,7 +7,7 @@ if TYPE_CHECKING:  # a broken training module must not break inference
     from torch import Tensor
 
     from upscale_cli.inference.device import Placement
-    from upscale_cli.inference.network import Network
+    from upscale_cli.inference.network import AnyNetwork
     from upscale_cli.training.settings import RecipeSettings
     from upscale_cli.training.trainable import Trainable
 
@@ -27,7 +27,7 @@ class Method(Protocol):
         placement: "Placement",
         *,
         projection: bool = True,
-    ) -> "Network":
+    ) -> "AnyNetwork":
         """The network of a checkpoint whose tensors are as expected, ready to run; untrained for None, to plan with.
 
         projection: False leaves out the step that keeps the output near the input (where the method has one).

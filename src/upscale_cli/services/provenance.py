@@ -9,7 +9,7 @@ from upscale_cli.services.loading import Model
 from upscale_cli.services.upscale_report import UpscaleRequest
 
 SOFTWARE = "upscale-cli"
-_SETTINGS = ("Model-SHA256", "Scale", "Self-Ensemble", "Projection")
+_SETTINGS = ("Model-SHA256", "Scale", "Self-Ensemble", "Projection", "Tile-Statistics")
 
 
 def provenance(request: UpscaleRequest, model: Model, precision: str = "") -> dict[str, str]:
@@ -22,6 +22,7 @@ def provenance(request: UpscaleRequest, model: Model, precision: str = "") -> di
         "Self-Ensemble": "yes" if request.self_ensemble else "no",
         "Precision": precision,
         "Projection": "official" if request.projection else "off",
+        "Tile-Statistics": "local" if request.local_statistics else "exact",
     }
 
 

@@ -28,6 +28,7 @@ class UpscaleRequest:
     memory: int | None = None
     device: str = "auto"
     precision: str = "auto"
+    local_statistics: bool = False
     format: str | None = None
     quality: int | None = None
     suffix: str | None = None

@@ -31,6 +31,7 @@ from upscale_cli.inference.device import (
 )
 from upscale_cli.inference.plan import Plan, choose_tile
 from upscale_cli.inference.precision import reduced_is_faithful
+from upscale_cli.inference.staged import held_bytes, spilling
 from upscale_cli.inference.tiling import Box, plan_tiles
 from upscale_cli.inference.upscaler import upscale
 from upscale_cli.services import picture_job
@@ -42,7 +43,7 @@ from upscale_cli.services.provenance import provenance
 from upscale_cli.services.upscale_report import PictureReport, Status, UpscaleRequest
 
 if TYPE_CHECKING:
-    from upscale_cli.inference.network import Network
+    from upscale_cli.inference.network import AnyNetwork
 
 _CHUNK = 1 << 22
 _GIB = 2**30
@@ -71,7 +72,7 @@ class Worker:
         self._device = choose_device(request.device)
         prepare_device(self._device)
         self.budget = memory_budget(request.memory)
-        self._networks: dict[torch.dtype, Network] = {}
+        self._networks: dict[torch.dtype, AnyNetwork] = {}
 
     def inspect(self, target: Target) -> Job:
         """The job, from the picture's header.  Raises PictureError for one that cannot be done."""
@@ -81,7 +82,9 @@ class Worker:
         """What would be done, without decoding or computing anything.  Raises PictureError as `inspect`."""
         job = self.inspect(target)
         formats = self._number_formats()
-        tile, notes = self._tile(self._network(formats[-1]), job)
+        network = self._network(formats[-1])
+        tile, notes = self._tile(network, job)
+        notes += self._spilling(network, tile, job)
         report = self._report(job, "planned", formats[-1], tile)
         precision = "/".join(map(_label, formats))
         return replace(report, precision=precision, notes=job.notes + notes + self._over_budget(job))
@@ -144,8 +147,7 @@ class Worker:
         def sink(box: Box, part: Tensor) -> None:
             enlarged[box.top : box.bottom, box.left : box.right] = from_tensor(part, levels, picture.channels)
 
-        plan = Plan(tile, self._working_memory(job), self._request.self_ensemble)
-        remarks = upscale(network, x, sink, plan, self._watch.advanced)
+        remarks = upscale(network, x, sink, self._plan(tile, job), self._watch.advanced)
         return enlarged, replace(self._report(job, "done", dtype, tile), notes=(*notes, *remarks))
 
     def _number_formats(self) -> list[torch.dtype]:
@@ -162,13 +164,13 @@ class Worker:
         exact, reduced = map(self._network, formats)
         return formats[1] if reduced_is_faithful(exact, reduced, x) else formats[0]
 
-    def _network(self, dtype: torch.dtype) -> "Network":
+    def _network(self, dtype: torch.dtype) -> "AnyNetwork":
         if dtype not in self._networks:
             placement = Placement(self._device, dtype)
             self._networks[dtype] = self._model.network(placement, projection=self._request.projection)
         return self._networks[dtype]
 
-    def _tile(self, network: "Network", job: Job) -> tuple[int, tuple[str, ...]]:
+    def _tile(self, network: "AnyNetwork", job: Job) -> tuple[int, tuple[str, ...]]:
         """The tile as asked for, or chosen; smaller than asked for, with a note, where memory would not do."""
         height, width = job.header.height, job.header.width
         wanted, chosen = self._request.tile, choose_tile(network, self._device, height, width, self.budget)
@@ -180,6 +182,21 @@ class Worker:
             return wanted, ()
         name = f"tiles of {wanted} pixels" if wanted else "the whole picture at once"
         return chosen, (f"{name} would need {needed / _GIB:.1f} GiB: done in tiles of {chosen} pixels",)
+
+    def _plan(self, tile: int, job: Job) -> Plan:
+        local = self._request.local_statistics
+        return Plan(tile, self._working_memory(job), self._request.self_ensemble, local)
+
+    def _spilling(self, network: "AnyNetwork", tile: int, job: Job) -> tuple[str, ...]:
+        """What to say where the network keeps more between its tiles than memory holds."""
+        plan = self._plan(tile, job)
+        held = held_bytes(network, job.header.height, job.header.width, plan)
+        return spilling(held, plan, self._device)
+
+    def _memory(self, network: "AnyNetwork", tile: int, job: Job) -> int:
+        """Bytes that a picture takes, with the tile and what is kept between tiles."""
+        held = held_bytes(network, job.header.height, job.header.width, self._plan(tile, job))
+        return job.memory + _tile_bytes(network, tile, job) + (0 if self._spilling(network, tile, job) else held)
 
     def _working_memory(self, job: Job) -> int:
         """Bytes for the network: what pictures on their way leave of the budget (see `pipeline.SHARE`)."""
@@ -203,7 +220,7 @@ class Worker:
             _label(dtype),
             tile,
             len(plan_tiles(header.height, header.width, tile, network.halo)),
-            job.memory + _tile_bytes(network, tile, job),
+            self._memory(network, tile, job),
         )
 
 
@@ -211,7 +228,7 @@ def _label(dtype: torch.dtype) -> str:
     return next(name for name, value in PRECISIONS.items() if value is dtype)
 
 
-def _tile_bytes(network: "Network", tile: int, job: Job) -> int:
+def _tile_bytes(network: "AnyNetwork", tile: int, job: Job) -> int:
     sides = (job.header.height, job.header.width)
     return network.tile_bytes(*(min(side, (tile or side) + 2 * network.halo) for side in sides))
 
