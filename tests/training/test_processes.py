@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_runs import GAN, write_recipe
+from training_runs import GAN, Silent, write_recipe
 
+from upscale_cli.services.train_method import train_from_recipe
 from upscale_cli.training.processes import Processes
 from upscale_cli.training.state import load_newest
 
@@ -71,6 +72,24 @@ def test_only_the_first_speaks(runs: tuple[Path, subprocess.CompletedProcess[str
     done = runs[1]
     assert done.stdout.splitlines() == [str(runs[0] / "two" / "tiny.safetensors")]
     assert done.stderr.count("3 steps done") == 1
+
+
+def test_another_number_of_processes_is_said_on_resuming(runs: tuple[Path, Any]):
+    watch = Silent()
+    recipe = runs[0] / "two" / "recipe.toml"
+    train_from_recipe(recipe, output=runs[0] / "two", resume=True, device="cpu", watch=watch)
+    assert any("1 instead of 2" in text for text in watch.messages)
+
+
+def test_several_processes_stop_in_time_and_go_on_together(runs: tuple[Path, Any]):
+    folder = runs[0] / "timed"
+    recipe = write_recipe(runs[0], max_steps=2, save_every=2)
+    options = [part for override in GAN for part in ("--set", override)]
+    stopped = _train(recipe, folder, *options, "--max-time", "0s", processes=2)
+    assert "stopped at step 1 of 2; to go on: the same torchrun with train " in stopped.stderr
+    resumed = _train(folder / "recipe.toml", folder, "--resume", processes=2)
+    assert "2 steps done" in resumed.stderr
+    assert "Warning" not in stopped.stderr + resumed.stderr
 
 
 def test_one_process_alone_needs_nobody():

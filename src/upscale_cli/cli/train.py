@@ -103,6 +103,7 @@ def train_command(
 
 def _show(plan: "TrainingPlan", outcome: "TrainingReport", console: "TrainConsole") -> None:
     from upscale_cli.training.loop import BEST
+    from upscale_cli.training.processes import count
 
     if outcome.finished:
         figures = "".join(f", {name} {value:.2f}" for name, value in outcome.validation.items())
@@ -111,8 +112,9 @@ def _show(plan: "TrainingPlan", outcome: "TrainingReport", console: "TrainConsol
             step, name, value = outcome.best
             console.message(f"the best of them: {name} {value:.2f} at step {step}, in {plan.folder / BEST}")
     else:
-        go_on = ["upscale", "train", str(plan.recipe), "-o", str(plan.folder), "--resume"]
-        console.message(f"stopped at step {outcome.step} of {plan.max_steps}; to go on: {shlex.join(go_on)}")
+        go_on = shlex.join(["upscale", "train", str(plan.recipe), "-o", str(plan.folder), "--resume"])
+        again = go_on if count() == 1 else f"the same torchrun with {go_on.removeprefix('upscale ')}"
+        console.message(f"stopped at step {outcome.step} of {plan.max_steps}; to go on: {again}")
     use = ["upscale", "run", "photo.jpg", "--model", str(outcome.exported)]
     console.message(f"to use it: {shlex.join(use)}")
     typer.echo(outcome.exported)

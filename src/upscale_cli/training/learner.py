@@ -103,6 +103,7 @@ class Learner:
             random["cuda"] = torch.cuda.get_rng_state(self._processes.device)
         return {
             "form": FORM,
+            "processes": self._processes.count,
             "networks": {name: network.state_dict() for name, network in self._networks()},
             "average": self.average.state_dict(),
             "optimisers": {name: optimiser.state_dict()["state"] for name, optimiser in self._optimisers.items()},

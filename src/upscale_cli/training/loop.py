@@ -62,7 +62,7 @@ def train(
     processes = processes or Processes(torch.device("cpu"))
     learner = Learner(trainable, settings, processes)
     keep = partial(save_state, folder) if processes.first else _nothing
-    step, best = _resumed(learner, folder, watch) if resume else (0, None)
+    step, best = _resumed(learner, folder, processes, watch) if resume else (0, None)
     if not resume:
         # Saved before the first step, so that a run that was killed early can be resumed like any other.
         keep(0, learner.state(), None)
@@ -146,10 +146,14 @@ def _observers(folder: Path, step: int, patches: int, processes: Processes) -> I
         yield observers
 
 
-def _resumed(learner: Learner, folder: Path, watch: Watch) -> tuple[int, Best | None]:
+def _resumed(learner: Learner, folder: Path, processes: Processes, watch: Watch) -> tuple[int, Best | None]:
     saved = load_newest(folder, watch.message)
     if saved.slim:
         watch.message("going on from a slim state: discriminators are rounded and their optimisers begin anew")
+    if (before := saved.state.get("processes", 1)) != processes.count:
+        watch.message(
+            f"going on with another number of processes, {processes.count} instead of {before}: other batches"
+        )
     learner.restore(saved.state)
     # Where its checkpoint did not come along with a state, the best one is another.
     return saved.step, saved.best if (folder / BEST).exists() else None

@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -58,10 +59,15 @@ def is_first() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def count() -> int:
+    """How many processes `torchrun` has started, 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 @contextlib.contextmanager
 def joined(device: torch.device) -> Iterator[Processes]:
     """The processes of this run; with several, each on its own device of the kind of `device`."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if count() == 1:
         yield Processes(device)
         return
     from accelerate import PartialState  # takes seconds to import, and one process has no use for it
@@ -76,10 +82,23 @@ def mean_over_processes(x: Tensor) -> Tensor:
     """The mean over the processes of a tensor that all have in one shape; gradients reach the tensors of all."""
     if not (dist.is_available() and dist.is_initialized()):
         return x
-    from torch.distributed.nn.functional import all_reduce
+    mean: Tensor = _Mean.apply(x)  # type: ignore[no-untyped-call]
+    return mean
 
-    total: Tensor = all_reduce(x)  # type: ignore[no-untyped-call]
-    return total / dist.get_world_size()
+
+class _Mean(torch.autograd.Function):
+    """The mean over the processes. Each one's tensor moves what all of them make of it, so its gradient is the mean of
+    theirs."""
+
+    @staticmethod
+    def forward(_context: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total / dist.get_world_size()
+
+    @staticmethod
+    def backward(_context: Any, gradient: Tensor) -> Tensor:
+        return _Mean.forward(_context, gradient)
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):
