@@ -2,7 +2,8 @@
 
 rwsr_rcan.npz, for the scales x2, x3, x4 and x8: <scale>.state.<tensor>, made-up weights under the official names; input
 (1, h, w, 3) uint8 and output (1, 3, H, W).  For x4 also head and block, the features (16, h, w) behind the first
-convolution and behind the first block, and attention (1, 16), that block's.
+convolution and behind the first block, and attention (1, 16), that block's; large_input, and
+ensemble (3, H, W), 256 times the mean over its eight turned copies.
 """
 
 from pathlib import Path
@@ -12,8 +13,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from upscale_cli.inference.device import CPU
+from upscale_cli.inference.plan import Plan
+from upscale_cli.inference.tiling import Box
+from upscale_cli.inference.upscaler import upscale
 from upscale_cli.methods.rwsr.config import GeneratorSettings
 from upscale_cli.methods.rwsr.generator import Generator, attention, head, residual
+from upscale_cli.methods.rwsr.network import AttentionNetwork
 
 GOLDEN = np.load(Path(__file__).with_name("rwsr_rcan.npz"))
 SMALL = GeneratorSettings(groups=2, blocks=2, features=16, reduction=4)
@@ -62,3 +68,16 @@ def test_the_first_steps():
     weights = attention(deep.mean((2, 3)), block)
     torch.testing.assert_close(weights[:, :, 0, 0], golden("x4.attention"), atol=1e-5, rtol=0)
     torch.testing.assert_close((shallow + weights * deep)[0], golden("x4.block"), atol=1e-3, rtol=0)
+
+
+@torch.inference_mode()
+def test_self_ensemble():
+    network = AttentionNetwork(generator("x4", SMALL), CPU)
+    output = torch.empty(1, 3, 104, 120)
+
+    def sink(box: Box, part: Tensor) -> None:
+        output[:, :, box.top : box.bottom, box.left : box.right] = part
+
+    upscale(network, picture("x4.large_input") / 255, sink, Plan(tile=11, self_ensemble=True))
+    expected = golden("x4.ensemble").float()[None] / 256
+    torch.testing.assert_close(output * 255, expected, atol=0.02, rtol=0)

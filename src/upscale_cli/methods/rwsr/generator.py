@@ -9,7 +9,6 @@ a tile as a part of the whole picture: its convolutions are *valid* on inner sid
 the halo that is named. Only `attention` needs the whole picture, the mean of every feature over it.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 import torch
@@ -48,8 +47,7 @@ class Group(NamedTuple):
     tail: Convolution
 
 
-@dataclass(frozen=True)
-class Kernels:
+class Kernels(NamedTuple):
     """The network's tensors, in the order in which they are needed."""
 
     sub_mean: Convolution
