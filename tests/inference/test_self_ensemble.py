@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from upscale_cli.inference.self_ensemble import ALL_EIGHT, IDENTITY, Symmetry
-from upscale_cli.inference.tiling import Edges, plan_tiles
+from upscale_cli.inference.tiling import Box, Edges, plan_tiles
 
 PICTURE = torch.arange(2 * 3 * 5 * 7).reshape(2, 3, 5, 7)
 
@@ -28,6 +28,17 @@ def test_undo_is_the_inverse(symmetry: Symmetry) -> None:
     assert torch.equal(symmetry.undo(symmetry.apply(PICTURE)), PICTURE)
     turned = symmetry.apply(PICTURE)
     assert torch.equal(symmetry.apply(symmetry.undo(turned)), turned)
+
+
+@pytest.mark.parametrize("symmetry", ALL_EIGHT)
+def test_a_box_of_the_turned_picture_is_found_again(symmetry: Symmetry) -> None:
+    height, width = 11, 17
+    picture = torch.arange(height * width).reshape(1, 1, height, width)
+    turned = symmetry.apply(picture)
+    for (top, bottom, left, right), *_ in plan_tiles(turned.shape[2], turned.shape[3], 5, 0):
+        box = symmetry.undo_box(Box(top, bottom, left, right), height, width)
+        found = picture[:, :, box.top : box.bottom, box.left : box.right]
+        assert torch.equal(found, symmetry.undo(turned[:, :, top:bottom, left:right]))
 
 
 @pytest.mark.parametrize("symmetry", ALL_EIGHT)

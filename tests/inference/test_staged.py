@@ -70,6 +70,13 @@ def test_tiles_give_the_whole_picture(ensemble, memory, tile):
     torch.testing.assert_close(got, expected, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize(("top", "left"), [(0, 7), (5, 0), (9, 3)])
+def test_a_tile_is_the_same_wherever_it_begins(top, left):
+    picture = PICTURE[:, :, top:, left:]
+    got, _ = enlarged(FakeAttentionNetwork(), Plan(16), picture)
+    torch.testing.assert_close(got, written_plainly(picture), atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 40), (40, 1), (2, 3), (17, 33)])
 def test_thin_pictures(height, width):
     picture = PICTURE[:, :, :height, :width]
@@ -130,6 +137,14 @@ def test_features_that_do_not_fit_go_to_a_file_that_is_gone(spill):
     with pytest.raises(RuntimeError, match="broken"):
         enlarged(FakeAttentionNetwork(capacity=1, error=RuntimeError("broken")), Plan(16, IN_FILE))
     assert list(spill.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there the file has a name, and goes with the process")
+def test_the_file_has_no_name_even_while_it_is_used(spill):
+    """So that nothing is left of it, whatever ends the process."""
+    seen: list[list[Path]] = []
+    upscale(FakeAttentionNetwork(), PICTURE, lambda *_: seen.append(list(spill.iterdir())), Plan(16, IN_FILE))
+    assert seen == [[]] * 12
 
 
 def test_no_more_than_the_feature_maps_that_were_announced(monkeypatch):
