@@ -46,13 +46,14 @@ RECIPES = {
         jpeg_probability=0.0,
     ),
     "generic": DegradationSettings(  # configs/srrescycgan-generic.toml
-        blur_sigma=(0.2, 1.8),
-        blur_probability=0.4,
-        kernels=("box", "bilinear", "bicubic", "bicubic", "bicubic", "lanczos"),
-        noise_sigma=(0.0, 15.0),
+        blur_sigma=(0.2, 3.0),
+        blur_probability=0.5,
+        kernels=("nearest", "bilinear", "bicubic", "bicubic", "bicubic", "lanczos"),
+        noise_kinds=("gaussian", "gaussian", "poisson", "poisson-gaussian"),
+        noise_sigma=(0.0, 25.0),
         noise_probability=0.5,
-        jpeg_quality=(30, 95),
-        jpeg_probability=0.4,
+        jpeg_quality=(25, 95),
+        jpeg_probability=0.45,
     ),
 }
 
