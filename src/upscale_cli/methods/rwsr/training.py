@@ -1,0 +1,147 @@
+"""RWSR's training, Eq. (3) to (5): which terms there are is what the recipe gives a weight.
+
+ESRGAN's two stages are two recipes: the first by L1 alone, the second from its model (`start`) with a discriminator.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from upscale_cli.degradation.operations import Pixels
+from upscale_cli.degradation.pipeline import degrade
+from upscale_cli.errors import WeightsError
+from upscale_cli.losses.adversarial import gan_loss, ragan_discriminator_loss, ragan_generator_loss
+from upscale_cli.losses.content import content_loss, perceptual_loss
+from upscale_cli.methods.rwsr.generator import Generator
+from upscale_cli.methods.rwsr.training_settings import TrainingSettings
+from upscale_cli.networks.vgg_discriminator import VggDiscriminator
+from upscale_cli.training.datasets import Batch, draw_batch
+from upscale_cli.training.pictures import load_pictures
+from upscale_cli.training.trainable import Group, Update, Validation
+from upscale_cli.training.validation import Validator
+from upscale_cli.weights.checkpoint import write_safetensors
+from upscale_cli.weights.store import offline_requested
+
+__all__ = ["TrainingSettings", "prepare"]
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+Terms = dict[str, Tensor]
+
+
+class Training:
+    """An RWSR recipe ready to run (a `Trainable`).
+
+    phi: VGG-19's features for `loss.per`, RGB in [0, 1] -> features.
+    Raises UsageError, PictureError for pictures that cannot be trained on.
+    """
+
+    def __init__(
+        self, settings: TrainingSettings, message: Callable[[str], None], phi: nn.Module | None = None
+    ) -> None:
+        torch.manual_seed(settings.seed)
+        self.settings = settings
+        self._dtype = DTYPES[settings.precision]
+        self._phi = phi
+        self._scale = scale = settings.generator.scale
+        self._pictures = load_pictures(settings.data, scale, settings.patch, message)
+        self._validator = Validator(self._pictures.validation, self._degraded, settings.seed, scale)
+        self.network = self.G = Generator(settings.generator)
+        self.groups = {"generator": Group({"G": self.G}, settings.optimiser)}
+        self.D: VggDiscriminator | None = None
+        if settings.loss.gan:
+            self.D = VggDiscriminator(settings.discriminator.features, scale * settings.patch)
+            self.groups["discriminator"] = Group({"D": self.D}, settings.optimiser, adversary=True)
+        for group in self.groups.values():
+            for network in group.networks.values():
+                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def draw(self, step: int, samples: range) -> Batch:
+        """Paired patches: what the recipe's degradation makes of photographs (section 3.1.1), or given pairs."""
+        s = self.settings
+        return draw_batch(self._pictures, s.data, s.seed, step, samples, s.patch, self._scale, self._degraded)
+
+    def step(self, number: int, batch: Batch, update: Update) -> None:  # noqa: ARG002 - every step is alike
+        """G by Eq. (3) or (5), then D on the same fakes."""
+        x, y = (_grey_levels(side) for side in (batch.lr, batch.hr))
+        fake = self.G(x, self._dtype)
+        weights = self.settings.loss
+        terms: Terms = {"l1": weights.l1 * content_loss(fake, y) / 255}
+        if self._phi is not None:
+            with self._reduced(fake):
+                terms["per"] = weights.per * perceptual_loss(fake, y, self._phi.to(y.device))
+        if self.D is not None:
+            terms["gan"] = weights.gan * self._as_real(self.D, fake / 255, y / 255)
+        update("generator", terms)
+        if self.D is not None:
+            update("discriminator", {"d": self._told_apart(self.D, fake.detach() / 255, y / 255)})
+
+    def validate(self, network: nn.Module) -> Validation:
+        """See `Validator`."""
+        return self._validator(network, self._dtype)
+
+    def export(self, network: nn.Module, path: Path, step: int) -> None:
+        """The generator under the official names, as safetensors; its metadata suffice to build it again.
+
+        Raises ResourceError, WeightsError where `path` cannot be written.
+        """
+        metadata = {
+            "method": self.settings.method,
+            "recipe": self.settings.name,
+            "steps": str(step),
+            "options": json.dumps(self.settings.generator.model_dump(mode="json")),
+        }
+        write_safetensors(network.state_dict(), path, metadata)
+
+    def _as_real(self, D: VggDiscriminator, fake: Tensor, real: Tensor) -> Tensor:
+        """L_a^R, Eq. (4), or L_a^S of Eq. (5), SRGAN's -log D(G(x)).  fake, real: RGB in [0, 1]."""
+        with self._reduced(fake):
+            c_fake = D(fake)
+            if self.settings.loss.objective == "standard":
+                return gan_loss(c_fake, real=True)
+            with torch.no_grad():
+                c_real = D(real)
+            return ragan_generator_loss(c_real, c_fake)
+
+    def _told_apart(self, D: VggDiscriminator, fake: Tensor, real: Tensor) -> Tensor:
+        """What D pays: Eq. (4) with real and fake exchanged, or -log D(real) - log(1 - D(fake))."""
+        with self._reduced(fake):
+            c_real, c_fake = D(real), D(fake)
+        if self.settings.loss.objective == "standard":
+            return gan_loss(c_real, real=True) + gan_loss(c_fake, real=False)
+        return ragan_discriminator_loss(c_real, c_fake)
+
+    def _reduced(self, x: Tensor) -> torch.autocast:
+        """Convolutions in the recipe's precision; logits and losses take float32 again."""
+        return torch.autocast(x.device.type, self._dtype, enabled=self._dtype != torch.float32)
+
+    def _degraded(self, hr: Pixels, rng: np.random.Generator) -> Pixels:
+        return degrade(hr, self._scale, self.settings.degradation, rng)
+
+
+def prepare(settings: TrainingSettings, message: Callable[[str], None]) -> Training:
+    """The recipe ready to run: pictures decoded, networks initialised by the seed, VGG-19 at hand where it is needed.
+
+    Raises UsageError, PictureError for pictures that cannot be trained on, WeightsError where VGG-19 cannot be had.
+    """
+    return Training(settings, message, _vgg19() if settings.loss.per else None)
+
+
+def _vgg19() -> nn.Module:
+    from upscale_cli.weights.features import load_vgg19  # the first stage does without
+
+    try:
+        return load_vgg19(offline=offline_requested(False))
+    except WeightsError as error:
+        raise WeightsError(
+            f"loss.per needs VGG-19: {error.message}",
+            "upscale models pull vgg19, or train without it: --set loss.per=0, as configs/rwsr-psnr.toml",
+        ) from error
+
+
+def _grey_levels(side: Tensor) -> Tensor:
+    """[0, 1] -> [0, 255], as this room works in, in the layout that convolves fastest."""
+    return side.mul(255).contiguous(memory_format=torch.channels_last)
