@@ -27,7 +27,14 @@ SMALLER = {
         "lr_generator.features=4",
         "lr_generator.blocks=1",
         "discriminator.features=2",
-    )
+    ),
+    "rwsr": (
+        "generator.features=4",
+        "generator.reduction=2",
+        "generator.groups=1",
+        "generator.blocks=1",
+        "discriminator.features=2",
+    ),
 }
 
 

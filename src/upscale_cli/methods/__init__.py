@@ -9,6 +9,7 @@ from upscale_cli.methods.method import Method, Trainer
 
 ROOMS = {
     "srrescycgan": "upscale_cli.methods.srrescycgan",
+    "rwsr": "upscale_cli.methods.rwsr",
 }
 
 

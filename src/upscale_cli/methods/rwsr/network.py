@@ -42,12 +42,14 @@ class AttentionNetwork:
         self._reconstruction: Reconstruction = _placed(fold(generator.kernels().reconstruction), placement.device)
 
     def tile_bytes(self, height: int, width: int) -> int:
-        """In the body three feature maps; in the end one and the picture twice, and the steps near a border."""
-        features, picture = self._settings.features, 3 * self.scale**2
+        """In the body three feature maps; in the end one, the picture twice, and the steps near a border.
+
+        Those are reckoned as in a tile of 64 pixels: four rows of it, and two maps as large as the picture.
+        """
+        features, pixels = self._settings.features, self.scale**2
         body = 3 * features * self._itemsize
-        end = 4 * (features + 2 * picture)
-        near_border = 2 * HALO * 4 * 2 * features * self.scale**2
-        return max(body * height * width, end * height * width + near_border * max(height, width))
+        end = 4 * (features + 2 * 3 * pixels + 2 * HALO * 2 * features * pixels // 64)
+        return max(body, end) * height * width
 
     def feature_bytes(self, height: int, width: int) -> int:
         """Of MAPS feature maps."""
