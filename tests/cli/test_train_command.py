@@ -77,7 +77,9 @@ def _upscale(arguments: list[str], folder: Path, out: Path, err: Path, largest_f
 
     from upscale_cli.cli.app import main
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the suite runs in the background
+    # Both are ignored where the suite runs in the background, or under nohup.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     torch.set_num_threads(1)
     sys.argv = ["upscale", *arguments]
     main()
