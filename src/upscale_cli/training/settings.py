@@ -66,7 +66,7 @@ class DataSettings(Settings):
 class OptimiserSettings(Settings):
     """Adam and its learning rate (SRResCycGAN, section 3.5: epsilon 1e-8, no weight decay)."""
 
-    lr: float = Field(default=1e-4, gt=0, allow_inf_nan=False)
+    lr: float = Field(default=1e-4, gt=0, le=1e30)
     """Learning rate (section 3.5: 1e-4)."""
     betas: tuple[_Beta, _Beta] = (0.9, 0.999)
     """Decay of the two moments (section 3.5: 0.9 and 0.999)."""

@@ -6,13 +6,14 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from upscale_cli.errors import WeightsError
 from upscale_cli.networks.alexnet import AlexNet
 from upscale_cli.networks.lpips import Lpips, LpipsHead
 from upscale_cli.networks.vgg19 import Vgg19
 from upscale_cli.weights.catalogue import load_catalogue
 from upscale_cli.weights.checkpoint import read_state_dict, require_tensors
 from upscale_cli.weights.part import Progress
-from upscale_cli.weights.store import Store
+from upscale_cli.weights.store import Store, offline_requested
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -23,6 +24,17 @@ def load_vgg19(*, offline: bool, progress: Progress | None = None, store: Store 
     Raises WeightsError where the weights cannot be had or trusted, ResourceError where the disk is full.
     """
     return _published("vgg19", Vgg19, store or Store(), offline, progress)
+
+
+def vgg19_for_training(without: str) -> Vgg19:
+    """As `load_vgg19`; where it cannot be had the WeightsError names `without`, a recipe that needs none."""
+    try:
+        return load_vgg19(offline=offline_requested(False))
+    except WeightsError as error:
+        raise WeightsError(
+            f"loss.per needs VGG-19: {error.message}",
+            f"upscale models pull vgg19, or train without it: --set loss.per=0, as {without}",
+        ) from error
 
 
 def load_lpips(*, offline: bool, progress: Progress | None = None, store: Store | None = None) -> Lpips:

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from upscale_cli.degradation.operations import Pixels
 from upscale_cli.degradation.pipeline import degrade
-from upscale_cli.errors import WeightsError
 from upscale_cli.losses.adversarial import ragan_discriminator_loss, ragan_generator_loss
 from upscale_cli.losses.content import content_loss, perceptual_loss
 from upscale_cli.methods.srrescycgan.discriminator import DiscriminatorX, DiscriminatorY
@@ -37,7 +36,6 @@ from upscale_cli.training.pictures import load_pictures
 from upscale_cli.training.trainable import Group, Update, Validation
 from upscale_cli.training.validation import Validator
 from upscale_cli.weights.checkpoint import write_safetensors
-from upscale_cli.weights.store import offline_requested
 
 __all__ = ["TrainingSettings", "prepare"]
 
@@ -184,19 +182,11 @@ def prepare(settings: TrainingSettings, message: Callable[[str], None]) -> Train
 
     Raises UsageError, PictureError for pictures that cannot be trained on, WeightsError where VGG-19 cannot be had.
     """
-    return Training(settings, message, _vgg19() if settings.loss.per else None)
+    if not settings.loss.per:
+        return Training(settings, message)
+    from upscale_cli.weights.features import vgg19_for_training  # most recipes do without
 
-
-def _vgg19() -> nn.Module:
-    from upscale_cli.weights.features import load_vgg19  # most recipes do without
-
-    try:
-        return load_vgg19(offline=offline_requested(False))
-    except WeightsError as error:
-        raise WeightsError(
-            f"loss.per needs VGG-19: {error.message}",
-            "upscale models pull vgg19, or train without it: --set loss.per=0, as configs/srrescycgan-aim.toml",
-        ) from error
+    return Training(settings, message, vgg19_for_training("configs/srrescycgan-aim.toml"))
 
 
 def _convolving(network: N) -> N:
