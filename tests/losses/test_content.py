@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from upscale_cli.losses.content import content_loss, perceptual_loss
+from upscale_cli.losses.content import content_loss, feature_matching_loss, perceptual_loss
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -36,3 +36,9 @@ def test_the_perceptual_term_teaches_the_generator_only():
     assert x_hat.grad is not None
     assert bool(torch.isfinite(x_hat.grad).all())
     assert bool((x_hat.grad != 0).any())
+
+
+def test_feature_matching_weighs_every_stage_alike():
+    real = [torch.zeros(2, 4, 8, 8), torch.zeros(2, 8, 2, 2)]
+    fake = [torch.full((2, 4, 8, 8), 3.0), torch.full((2, 8, 2, 2), -1.0).bfloat16()]
+    assert feature_matching_loss(fake, real).item() == pytest.approx(2)

@@ -46,7 +46,8 @@ def _prepare(folder: Path, **values: Any) -> Training:
         "discriminator": {"features": 2},
     }
     settings = TrainingSettings.model_validate(tables | values)
-    return Training(settings, lambda text: None, Features() if settings.loss.per else None)
+    vgg = settings.loss.per and settings.loss.features == "vgg19"
+    return Training(settings, lambda text: None, Features() if vgg else None)
 
 
 def _terms(training: Training, batch: Batch) -> dict[str, dict[str, Tensor]]:
@@ -150,6 +151,36 @@ def test_the_export_alone_is_enough_to_build_the_network_again(tmp_path: Path):
     picture = torch.rand(1, 3, 9, 11) * 255
     with torch.no_grad():
         assert torch.allclose(rebuilt(picture), stage.network(picture), atol=1e-3)
+
+
+def test_the_discriminator_stands_in_for_vgg(tmp_path: Path):
+    loss = {"l1": 1, "per": 2, "gan": 0.1, "features": "discriminator", "ssim": 0.5}
+    stage = _prepare(tmp_path, loss=loss, discriminator={"kind": "patch", "features": 4})
+    batch = stage.draw(0, TWO)
+    terms = _terms(stage, batch)["generator"]
+    assert terms.keys() == {"l1", "ssim", "gan", "per"}
+    assert stage.D is not None
+    with torch.no_grad():
+        fake, real = stage.G(batch.lr * 255) / 255, batch.hr
+        *seen, _ = stage.D.stages(fake)
+        *truth, _ = stage.D.stages(real)
+    expected = 2 * sum((a - b).abs().mean() for a, b in zip(seen, truth, strict=True)) / len(seen)
+    assert terms["per"].item() == pytest.approx(float(expected), rel=1e-4)
+    terms["per"].backward()
+    assert all(p.grad is not None for p in stage.G.parameters() if p.requires_grad)
+    assert prepare(stage.settings, lambda text: None).D is not None  # without VGG-19 at hand
+
+
+@pytest.mark.parametrize(
+    ("tables", "fault"),
+    [
+        ({"loss": {"per": 1, "features": "discriminator"}}, "needs loss.gan"),
+        ({"loss": {"gan": 1}, "discriminator": {"kind": "patch"}, "generator": {"scale": 2}}, "at least 24 pixels"),
+    ],
+)
+def test_terms_that_have_no_discriminator_are_refused(tmp_path: Path, tables: dict[str, Any], fault: str):
+    with pytest.raises(ValidationError, match=fault):
+        _prepare(tmp_path, **tables)
 
 
 def test_a_patch_that_cannot_be_halved_is_refused(tmp_path: Path):

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from upscale_cli.errors import WeightsError
 from upscale_cli.losses.adversarial import ragan_discriminator_loss, ragan_generator_loss
+from upscale_cli.losses.similarity import ms_ssim_loss, ssim_loss
 from upscale_cli.methods.srrescycgan.generator import Generator
-from upscale_cli.methods.srrescycgan.losses import cycle_loss, ms_ssim_loss, ssim_loss
+from upscale_cli.methods.srrescycgan.losses import cycle_loss
 from upscale_cli.methods.srrescycgan.training import FLAT_LEVELS, Training, TrainingSettings, prepare
 from upscale_cli.training.datasets import Batch
 
@@ -293,3 +294,11 @@ def test_without_vgg_a_perceptual_recipe_says_how_to_go_on(tmp_path: Path, monke
     with pytest.raises(WeightsError, match=r"loss\.per needs VGG-19") as caught:
         prepare(perceptual, lambda text: None)
     assert "srrescycgan-aim.toml" in caught.value.hint
+
+
+def test_the_cycle_is_a_mean_difference():
+    y = torch.full((2, 3, 4, 5), 100.0)
+    y_prime = y.clone()
+    y_prime[0] += 6
+    assert cycle_loss(y_prime, y).item() == 3
+    assert cycle_loss(y, y).item() == 0

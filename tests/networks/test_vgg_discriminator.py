@@ -17,6 +17,14 @@ def test_a_logit_for_each_patch():
     assert len(set(logits.flatten().tolist())) == 3
 
 
+def test_every_stage_is_seen_and_the_logits_are_the_last():
+    network = VggDiscriminator(features=2, patch=64).eval()
+    x = torch.rand(2, 3, 64, 64)
+    *features, logits = network.stages(x)
+    assert [stage.shape[2] for stage in features] == [64, 32, 32, 16, 16, 8, 8, 4, 4, 2]
+    assert torch.equal(logits, network(x))
+
+
 @pytest.mark.parametrize("patch", [0, 48, -32])
 def test_a_patch_must_be_halved_five_times(patch: int):
     with pytest.raises(UsageError, match="5 times") as caught:

@@ -13,8 +13,8 @@ import torch
 from skimage import data
 
 from upscale_cli.losses.adversarial import gan_loss, ragan_discriminator_loss, ragan_generator_loss, relativistic
+from upscale_cli.losses.similarity import ms_ssim_loss, ssim_loss
 from upscale_cli.methods.srrescycgan.discriminator import high_frequencies
-from upscale_cli.methods.srrescycgan.losses import ms_ssim_loss, ssim_loss
 
 GOLDEN = np.load(Path(__file__).with_name("srrescycgan_gan_losses.npz"))
 PICTURES = np.load(Path(__file__).with_name("srrescycgan_losses.npz"))

@@ -1,6 +1,9 @@
-"""How far a picture is from the truth, in its pixels and in what VGG-19 sees.  RGB in [0, 255]; scalars, unweighted."""
+"""How far a picture is from the truth, in its pixels and in what networks see in it.
 
-from collections.abc import Callable
+RGB in [0, 255]; scalars, unweighted.
+"""
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -19,3 +22,12 @@ def perceptual_loss(x_hat: Tensor, x: Tensor, phi: Callable[[Tensor], Tensor]) -
     with torch.no_grad():
         target = phi(x / 255).float()
     return (phi(x_hat / 255).float() - target).abs().mean()
+
+
+def feature_matching_loss(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """L_FM (pix2pixHD, Wang et al. 2018, Eq. (4)): mean |D_i(x_hat) - D_i(x)|, the mean over D's stages; -> scalar.
+
+    fake, real: what the discriminator D makes of x_hat and x, stage by stage, its logits left out.
+    """
+    differences = [(a.float() - b.float()).abs().mean() for a, b in zip(fake, real, strict=True)]
+    return torch.stack(differences).mean()

@@ -1,5 +1,6 @@
 """The discriminator of SRGAN (Ledig et al. 2017) and ESRGAN (Wang et al. 2018): a network in the manner of VGG."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import torch.nn.functional as F
@@ -40,12 +41,17 @@ class VggDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, patch, patch) -> (B, 1) logits, before the sigmoid."""
-        x = F.leaky_relu(self._layer("conv0_0", x), SLOPE)
-        x = self._normed("0_1", x)
-        for stage in range(1, HALVINGS):
-            x = self._normed(f"{stage}_1", self._normed(f"{stage}_0", x))
-        logits: Tensor = self.linear2(F.leaky_relu(self.linear1(x.flatten(1)), SLOPE))
+        *_, logits = self.stages(x)
         return logits
+
+    def stages(self, x: Tensor) -> Iterator[Tensor]:
+        """What follows each convolution's leaky ReLU, the finest first, and last the logits."""
+        yield (x := F.leaky_relu(self._layer("conv0_0", x), SLOPE))
+        yield (x := self._normed("0_1", x))
+        for stage in range(1, HALVINGS):
+            yield (x := self._normed(f"{stage}_0", x))
+            yield (x := self._normed(f"{stage}_1", x))
+        yield self.linear2(F.leaky_relu(self.linear1(x.flatten(1)), SLOPE))
 
     def _normed(self, place: str, x: Tensor) -> Tensor:
         return F.leaky_relu(self._layer(f"bn{place}", self._layer(f"conv{place}", x)), SLOPE)

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from upscale_cli.degradation.operations import Pixels
 from upscale_cli.degradation.pipeline import degrade
 from upscale_cli.losses.adversarial import gan_loss, ragan_discriminator_loss, ragan_generator_loss
-from upscale_cli.losses.content import content_loss, perceptual_loss
+from upscale_cli.losses.content import content_loss, feature_matching_loss, perceptual_loss
+from upscale_cli.losses.similarity import ssim_loss
 from upscale_cli.methods.rwsr.generator import Generator
-from upscale_cli.methods.rwsr.training_settings import TrainingSettings
+from upscale_cli.methods.rwsr.training_settings import DiscriminatorSettings, TrainingSettings
+from upscale_cli.networks.patch_discriminator import PatchDiscriminator
 from upscale_cli.networks.vgg_discriminator import VggDiscriminator
 from upscale_cli.training.datasets import Batch, draw_batch
 from upscale_cli.training.pictures import load_pictures
@@ -28,6 +30,7 @@ __all__ = ["TrainingSettings", "prepare"]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 Terms = dict[str, Tensor]
+Discriminator = VggDiscriminator | PatchDiscriminator
 
 
 class Training:
@@ -49,9 +52,9 @@ class Training:
         self._validator = Validator(self._pictures.validation, self._degraded, settings.seed, scale)
         self.network = self.G = Generator(settings.generator)
         self.groups = {"generator": Group({"G": self.G}, settings.optimiser)}
-        self.D: VggDiscriminator | None = None
+        self.D: Discriminator | None = None
         if settings.loss.gan:
-            self.D = VggDiscriminator(settings.discriminator.features, scale * settings.patch)
+            self.D = _discriminator(settings.discriminator, scale * settings.patch)
             self.groups["discriminator"] = Group({"D": self.D}, settings.optimiser, adversary=True)
         for group in self.groups.values():
             for network in group.networks.values():
@@ -68,11 +71,13 @@ class Training:
         fake = self.G(x, self._dtype)
         weights = self.settings.loss
         terms: Terms = {"l1": weights.l1 * content_loss(fake, y) / 255}
+        if weights.ssim:
+            terms["ssim"] = weights.ssim * ssim_loss(fake, y)
         if self._phi is not None:
             with self._reduced(fake):
                 terms["per"] = weights.per * perceptual_loss(fake, y, self._phi.to(y.device))
         if self.D is not None:
-            terms["gan"] = weights.gan * self._as_real(self.D, fake / 255, y / 255)
+            terms |= self._judged(self.D, fake / 255, y / 255)
         update("generator", terms)
         if self.D is not None:
             update("discriminator", {"d": self._told_apart(self.D, fake.detach() / 255, y / 255)})
@@ -94,17 +99,25 @@ class Training:
         }
         write_safetensors(network.state_dict(), path, metadata)
 
-    def _as_real(self, D: VggDiscriminator, fake: Tensor, real: Tensor) -> Tensor:
-        """L_a^R, Eq. (4), or L_a^S of Eq. (5), SRGAN's -log D(G(x)).  fake, real: RGB in [0, 1]."""
-        with self._reduced(fake):
-            c_fake = D(fake)
-            if self.settings.loss.objective == "standard":
-                return gan_loss(c_fake, real=True)
-            with torch.no_grad():
-                c_real = D(real)
-            return ragan_generator_loss(c_real, c_fake)
+    def _judged(self, D: Discriminator, fake: Tensor, real: Tensor) -> Terms:
+        """What D's judgement costs G: L_a^R, Eq. (4), or L_a^S of Eq. (5), SRGAN's -log D(G(x)); RGB in [0, 1].
 
-    def _told_apart(self, D: VggDiscriminator, fake: Tensor, real: Tensor) -> Tensor:
+        With `loss.features` also the perceptual term, on D's own features.
+        """
+        weights = self.settings.loss
+        with self._reduced(fake):
+            *features, c_fake = D.stages(fake)
+            with torch.no_grad():
+                *targets, c_real = D.stages(real)
+        as_real = gan_loss(c_fake, real=True)
+        if weights.objective == "relativistic":
+            as_real = ragan_generator_loss(c_real, c_fake)
+        terms = {"gan": weights.gan * as_real}
+        if weights.per and weights.features == "discriminator":
+            terms["per"] = weights.per * feature_matching_loss(features, targets)
+        return terms
+
+    def _told_apart(self, D: Discriminator, fake: Tensor, real: Tensor) -> Tensor:
         """What D pays: Eq. (4) with real and fake exchanged, or -log D(real) - log(1 - D(fake))."""
         with self._reduced(fake):
             c_real, c_fake = D(real), D(fake)
@@ -125,11 +138,18 @@ def prepare(settings: TrainingSettings, message: Callable[[str], None]) -> Train
 
     Raises UsageError, PictureError for pictures that cannot be trained on, WeightsError where VGG-19 cannot be had.
     """
-    if not settings.loss.per:
+    if not settings.loss.per or settings.loss.features != "vgg19":
         return Training(settings, message)
     from upscale_cli.weights.features import vgg19_for_training  # most recipes do without
 
     return Training(settings, message, vgg19_for_training("configs/rwsr-psnr.toml"))
+
+
+def _discriminator(settings: DiscriminatorSettings, patch: int) -> Discriminator:
+    """For pictures of `patch` pixels a side."""
+    if settings.kind == "vgg":
+        return VggDiscriminator(settings.features, patch)
+    return PatchDiscriminator(settings.features, norm="batch")
 
 
 def _grey_levels(side: Tensor) -> Tensor:

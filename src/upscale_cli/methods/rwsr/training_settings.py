@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from upscale_cli.config.toml_file import Settings
 from upscale_cli.degradation.pipeline import DegradationSettings
 from upscale_cli.methods.rwsr.config import GeneratorSettings
+from upscale_cli.networks.patch_discriminator import SMALLEST
 from upscale_cli.networks.vgg_discriminator import HALVINGS
 from upscale_cli.training.settings import RecipeSettings
 
@@ -17,7 +18,11 @@ class LossSettings(Settings):
     l1: float = Field(default=1.0, ge=0)
     """eta, of L_1: mean absolute difference. Alone in the first stage; then 0.01 (relativistic) or 0.005 (standard)."""
     per: float = Field(default=0.0, ge=0)
-    """L_p: features of VGG-19, whose weights are fetched. Eq. (3) and (5): 1."""
+    """L_p: mean difference of features. Eq. (3) and (5): 1."""
+    features: Literal["vgg19", "discriminator"] = "vgg19"
+    """L_p's network: VGG-19, whose weights are fetched; or, ours, the discriminator, whatever it has learnt so far."""
+    ssim: float = Field(default=0.0, ge=0)
+    """Of 1 - SSIM. Ours: structure counts for more than in L_1 alone."""
     gan: float = Field(default=0.0, ge=0)
     """lambda, of L_a: what the discriminator says. Section 4.1: 0.005 with either objective."""
     objective: Literal["relativistic", "standard"] = "relativistic"
@@ -25,10 +30,12 @@ class LossSettings(Settings):
 
 
 class DiscriminatorSettings(Settings):
-    """ESRGAN's discriminator, built where `loss.gan` needs it."""
+    """The discriminator, built where `loss.gan` needs it."""
 
+    kind: Literal["vgg", "patch"] = "vgg"
+    """ESRGAN's, which judges a patch as a whole; or, ours, PatchGAN with batch norm, which judges each of its parts."""
     features: int = Field(default=64, ge=1)
-    """Feature maps of the first convolutions (ESRGAN: 64, growing to 512)."""
+    """Feature maps of the first convolutions (either: 64, growing to 512)."""
 
 
 class TrainingSettings(RecipeSettings):
@@ -43,9 +50,16 @@ class TrainingSettings(RecipeSettings):
     @model_validator(mode="after")
     def _discriminator_fits(self) -> "TrainingSettings":
         side = self.patch * self.generator.scale
-        if self.loss.gan and side % 2**HALVINGS:
+        if self.loss.gan and self.discriminator.kind == "vgg" and side % 2**HALVINGS:
             raise ValueError(
                 f"with loss.gan, patch = {self.patch} times scale {self.generator.scale} must be a multiple of "
                 f"{2**HALVINGS}: the discriminator halves it"
             )
+        if self.loss.gan and self.discriminator.kind == "patch" and side < SMALLEST:
+            raise ValueError(
+                f"with discriminator.kind = 'patch', patch = {self.patch} times scale {self.generator.scale} must be "
+                f"at least {SMALLEST} pixels"
+            )
+        if self.loss.per and self.loss.features == "discriminator" and not self.loss.gan:
+            raise ValueError("loss.features = 'discriminator' needs loss.gan, or there is no discriminator")
         return self

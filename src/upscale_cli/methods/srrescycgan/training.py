@@ -19,16 +19,10 @@ from upscale_cli.degradation.operations import Pixels
 from upscale_cli.degradation.pipeline import degrade
 from upscale_cli.losses.adversarial import ragan_discriminator_loss, ragan_generator_loss
 from upscale_cli.losses.content import content_loss, perceptual_loss
+from upscale_cli.losses.similarity import ms_ssim_loss, ssim_loss
 from upscale_cli.methods.srrescycgan.discriminator import DiscriminatorX, DiscriminatorY
 from upscale_cli.methods.srrescycgan.generator import SCALE, Generator
-from upscale_cli.methods.srrescycgan.losses import (
-    colour_loss,
-    cycle_loss,
-    flat_pictures,
-    ms_ssim_loss,
-    ssim_loss,
-    tv_loss,
-)
+from upscale_cli.methods.srrescycgan.losses import colour_loss, cycle_loss, flat_pictures, tv_loss
 from upscale_cli.methods.srrescycgan.lr_generator import LRGenerator
 from upscale_cli.methods.srrescycgan.training_settings import TrainingSettings
 from upscale_cli.training.datasets import Batch, draw_batch

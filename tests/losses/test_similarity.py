@@ -1,4 +1,4 @@
-"""The cyclic and structural terms: their definitions, extremes, precision and gradients."""
+"""The structural terms: their definitions, extremes, precision and gradients."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,7 +9,7 @@ from skimage import data
 from torch import Tensor
 
 from upscale_cli.imaging.quality import ssim
-from upscale_cli.methods.srrescycgan.losses import cycle_loss, ms_ssim_loss, ssim_loss
+from upscale_cli.losses.similarity import ms_ssim_loss, ssim_loss
 
 STRUCTURAL = [ssim_loss, ms_ssim_loss]
 
@@ -35,14 +35,6 @@ def _tensor(pixels: np.ndarray) -> Tensor:
 
 def _noisy(x: Tensor, sigma: float) -> Tensor:
     return (x + sigma * torch.randn_like(x)).clamp(0, 255)
-
-
-def test_the_cycle_is_a_mean_difference():
-    y = torch.full((2, 3, 4, 5), 100.0)
-    y_prime = y.clone()
-    y_prime[0] += 6
-    assert cycle_loss(y_prime, y).item() == 3
-    assert cycle_loss(y, y).item() == 0
 
 
 @pytest.mark.parametrize("side", [40, 128])
