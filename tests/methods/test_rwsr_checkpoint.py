@@ -8,7 +8,7 @@ import torch
 from upscale_cli.errors import UsageError
 from upscale_cli.inference.device import CPU, Placement
 from upscale_cli.inference.staged import run_whole
-from upscale_cli.methods.rwsr.checkpoint import build, expected_tensors
+from upscale_cli.methods.rwsr.checkpoint import build, expected_tensors, recognised
 from upscale_cli.methods.rwsr.config import GeneratorSettings
 from upscale_cli.methods.rwsr.generator import Generator
 
@@ -46,3 +46,20 @@ def test_half_precision_files_are_computed_in_float32(one_thread):
 def test_without_a_state_the_network_is_there_to_plan_with():
     network = build(None, {}, Placement(torch.device("cpu"), torch.bfloat16))
     assert network.tile_bytes(64, 64) > 0
+
+
+@pytest.mark.parametrize("options", [
+    {"scale": 4, "groups": 2, "blocks": 3, "features": 12, "reduction": 3},
+    {"scale": 3, "groups": 1, "blocks": 1, "features": 8, "reduction": 8},
+    {"scale": 8, "groups": 11, "blocks": 1, "features": 4, "reduction": 2},
+])  # fmt: skip
+def test_a_file_tells_its_sizes(options):
+    assert recognised(expected_tensors(options)) == options
+
+
+def test_another_methods_file_is_not_recognised():
+    tensors = expected_tensors(SMALL)
+    assert recognised({name: shape for name, shape in tensors.items() if "conv_du" not in name}) is None
+    assert recognised(tensors | {"tail.2.weight": (3, 3)}) is None
+    assert recognised(tensors | {"head.0.weight": (9, 3, 3, 3)}) is None
+    assert recognised({"model.conv1.bias": (64,)}) is None

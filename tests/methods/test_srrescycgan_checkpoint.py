@@ -8,7 +8,7 @@ import torch
 from upscale_cli.errors import UsageError
 from upscale_cli.inference.device import CPU, Placement
 from upscale_cli.inference.tiling import WHOLE, Frame
-from upscale_cli.methods.srrescycgan.checkpoint import build, expected_tensors
+from upscale_cli.methods.srrescycgan.checkpoint import build, expected_tensors, recognised
 from upscale_cli.methods.srrescycgan.config import GeneratorSettings
 from upscale_cli.methods.srrescycgan.generator import Generator
 
@@ -68,3 +68,10 @@ def test_projection_can_be_left_out():
     with_it, without = build(state, options, CPU), build(state, options, CPU, projection=False)
     assert with_it.settle(sigma, energy, 100).item() < 0.01
     assert without.settle(sigma, energy, 100).item() == 1
+
+
+def test_a_file_tells_its_sizes():
+    assert recognised(expected_tensors({})) == {"features": 64, "blocks": 5}
+    assert recognised(expected_tensors({"features": 8, "blocks": 2})) == {"features": 8, "blocks": 2}
+    assert recognised({"model.conv1.bias": (64,)}) is None
+    assert recognised({"head.0.weight": (64, 3, 3, 3)}) is None

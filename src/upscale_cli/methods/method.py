@@ -20,6 +20,9 @@ class Method(Protocol):
     def expected_tensors(self, options: Mapping[str, Any]) -> Shapes:
         """Names and shapes that a checkpoint of this method must hold, given its `options` in weights.toml."""
 
+    def recognised(self, shapes: Shapes) -> dict[str, Any] | None:
+        """The `options` of a checkpoint with just these tensors, as far as they tell; None for another method's."""
+
     def build(
         self,
         state: "Mapping[str, Tensor] | None",

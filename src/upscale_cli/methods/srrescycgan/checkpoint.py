@@ -1,5 +1,6 @@
 """SRResCycGAN's checkpoints: the official layout, weight-norm factors under their official names."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,11 +13,21 @@ from upscale_cli.methods.srrescycgan.config import GeneratorSettings
 from upscale_cli.methods.srrescycgan.generator import Generator
 from upscale_cli.methods.srrescycgan.network import ProjectedNetwork
 
+_BLOCK = re.compile(r"model\.layer1\.(\d+)\.")
+
 
 def expected_tensors(options: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """Names and shapes of a checkpoint's tensors; `options` are those of `GeneratorSettings`."""
     generator = Generator(_settings(options))
     return {name: tuple(value.shape) for name, value in generator.state_dict().items()}
+
+
+def recognised(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any] | None:
+    """The `options` of the generator that has just these tensors, as far as they tell; None where there is none."""
+    blocks = {found[1] for name in shapes if (found := _BLOCK.match(name))}
+    options = {"features": shapes.get("model.conv1.bias", (0,))[0], "blocks": len(blocks)}
+    fits = all(options.values()) and expected_tensors(options) == dict(shapes)
+    return options if fits else None
 
 
 def build(
