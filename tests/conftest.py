@@ -27,8 +27,17 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of a small untrained network, as training would export it: it runs, and quickly."""
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    return _exported(tmp_path_factory.mktemp("model") / "small.safetensors", seed=0)
+
+
+@pytest.fixture(scope="session")
+def second_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another one of the same form, with which the first can be fused."""
+    return _exported(tmp_path_factory.mktemp("model") / "second.safetensors", seed=1)
+
+
+def _exported(path: Path, seed: int) -> Path:
+    torch.manual_seed(seed)
     state = Generator(GeneratorSettings.model_validate(SMALL_OPTIONS)).state_dict()
     assert state.keys() == expected_tensors(SMALL_OPTIONS).keys()
     write_safetensors(state, path, {"method": "srrescycgan", "options": json.dumps(SMALL_OPTIONS)})

@@ -257,7 +257,7 @@ def test_a_bug_is_shown_whole(run: Run, picture: Path, monkeypatch: pytest.Monke
     def broken(*_: object) -> None:
         raise KeyError("no such thing")
 
-    monkeypatch.setattr("upscale_cli.services.upscale_worker.to_tensor", broken)
+    monkeypatch.setattr("upscale_cli.services.enlarger.to_tensor", broken)
     ended = run("a.png")
     assert ended.code == 1
     assert "Traceback" in ended.err

@@ -34,7 +34,7 @@ def _rows(name: str) -> list[str]:
 def test_every_equation_names_a_function_that_exists(name):
     rows = _rows(name)
     assert rows
-    defined = _defined(ROOMS[name]) | _defined(SOURCE / "losses") | _defined(SOURCE / "networks")
+    defined = _defined(ROOMS[name]).union(*(_defined(SOURCE / layer) for layer in ("losses", "networks", "inference")))
     lost = [row for row in rows if not defined & set(re.findall(r"`([\w.]+)(?:\(.*?\))?`", row))]
     assert lost == []
 

@@ -40,6 +40,16 @@ def test_rounding_and_clamping() -> None:
     assert from_tensor(values, np.uint8, "rgb")[0, :, 0].tolist() == [0, 0, 2, 2, 255]
 
 
+def test_by_way_of_16_bits_to_the_same_8() -> None:
+    """Also beside the boundaries between two levels, where float32 rounds the one product up and the other down."""
+    random = torch.rand(300_000, generator=torch.Generator().manual_seed(3))
+    ties = (torch.arange(255).double() + 0.5).div(255).float()
+    beside = torch.stack([ties.view(torch.int32) + step for step in range(-8, 9)]).view(torch.float32).flatten()
+    values = torch.cat([random, beside])[None, None, None].expand(1, 3, 1, -1)
+    wide = from_tensor(values, np.uint16, "rgb").astype(np.uint32)
+    np.testing.assert_array_equal(from_tensor(values, np.uint8, "rgb"), (wide + 128) // 257)
+
+
 def test_grey_is_the_mean_of_the_three() -> None:
     values = torch.tensor([0.0, 0.3, 0.6]).view(1, 3, 1, 1)
     grey = from_tensor(values, np.uint16, "grey")

@@ -64,7 +64,20 @@ def test_kept_results_reach_the_sink_once():
     assert len(boxes) == len(set(boxes)) == 12
 
 
-@pytest.mark.parametrize("plan", [Plan(tile=16), REDO])
+@pytest.mark.parametrize("level", [None, ACTIVE, INACTIVE])
+@pytest.mark.parametrize("ensemble", [False, True])
+def test_where_each_tile_may_come_once_only_it_is_the_right_one(level, ensemble):
+    given: list[tuple[Box, Tensor]] = []
+    plan = Plan(tile=16, memory=0, self_ensemble=ensemble, once=True)
+    upscale(FakeNetwork(level), PICTURE, lambda box, part: given.append((box, part)), plan)
+    whole, _ = enlarged(FakeNetwork(level), Plan(self_ensemble=ensemble))
+    assert len(given) == len({box for box, _ in given}) == 12
+    for box, part in given:
+        expected = whole[:, :, box.top : box.bottom, box.left : box.right]
+        torch.testing.assert_close(part, expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("plan", [Plan(tile=16), REDO, Plan(tile=16, memory=0, once=True)])
 def test_progress_rises_to_one(plan):
     shares: list[float] = []
     upscale(FakeNetwork(INACTIVE), PICTURE, lambda *_: None, plan, shares.append)

@@ -130,7 +130,7 @@ def test_bf16_is_probed(target: Target, side: int) -> None:
     pixels = np.tile(np.asarray(Image.open(target.source.path or "")), (3, 3, 1))  # large enough to be worth it
     Image.fromarray(pixels).save(target.source.path or "")
     of = Worker(Remembering("brightening", "none", 2, {}), UpscaleRequest((), tile=side, device="cpu"), Silent())
-    of._number_formats = lambda: [torch.float32, torch.bfloat16]  # type: ignore[method-assign]
+    of._enlarger.number_formats = lambda: [torch.float32, torch.bfloat16]  # type: ignore[method-assign]
     report = of.write(of.compute(of.read(of.inspect(target))))
     assert set(formats) == {torch.float32, torch.bfloat16}
     assert report.precision == "bf16"

@@ -125,6 +125,39 @@ def test_faults_are_named_with_their_file(write, text: str, words: str) -> None:
     assert str(path) in str(caught.value)
 
 
+PAIR = OWN + 'partner = "other"\n' + OWN.replace("mine", "other")
+
+
+def test_a_model_may_name_the_second_network_of_its_pair(write) -> None:
+    write(PAIR)
+    catalogue = load_catalogue()
+    assert (catalogue.upscaler("mine").partner, catalogue.upscaler("other").partner) == ("other", None)
+    write(OWN + 'partner = "srrescgan"\n')
+    assert load_catalogue().upscaler("mine").partner == "srrescgan"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (OWN + 'partner = "othre"\n', "'othre' is not a model that upscales"),
+        (OWN + 'partner = "vgg19"\n', "'vgg19' is not a model that upscales"),
+        (OWN + 'partner = "mine"\n', "'mine' is the model itself"),
+        (OWN + 'partner = "../x"\n', "partner"),
+        (PAIR.replace("scale = 4", "scale = 2", 1), "mine and other cannot be fused: scale 2 and 4"),
+        (PAIR.replace("srrescycgan", "rwsr", 1), "mine and other cannot be fused: method rwsr and srrescycgan"),
+        (PAIR + "options = { blocks = 9 }\n", "mine and other cannot be fused: options {} and {'blocks': 9}"),
+        ('[models.vgg]\nrole = "features"\nurls = ["https://a.example/m"]\npartner = "srrescgan"\n', "partner"),
+    ],
+)
+def test_a_partner_that_cannot_be_one(write, text: str, words: str) -> None:
+    path = write(text)
+    with pytest.raises(UsageError) as caught:
+        load_catalogue()
+    assert words in str(caught.value)
+    assert f"{path}: models." in str(caught.value)
+    assert "partner" in str(caught.value)
+
+
 def test_a_catalogue_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSCALE_WEIGHTS", "/nowhere/w.toml")
     with pytest.raises(UsageError, match=r"/nowhere/w\.toml: cannot be read"):

@@ -100,6 +100,8 @@ class RunConsole:
         if self._verbose:
             tiles = f"tile {report.tile} ({report.tiles} tiles)" if report.tile else "in one piece"
             self._line(f"  model {report.model} ({report.sha256[:12]}), {report.precision}, {tiles}")
+            if report.fusion is not None:
+                self._line(f"  {report.fusion.words}")
 
     def _now(self, name: str, share: float, words: str) -> None:
         if self._bars is not None:
@@ -157,7 +159,8 @@ def run_console(*, quiet: bool, verbose: bool, as_json: bool) -> Iterator[RunCon
 def _planned(report: "PictureReport") -> str:
     memory = f"{(report.memory or 0) / 2**20:,.0f} MiB"
     tiles = f"{report.tiles} tile{'' if report.tiles == 1 else 's'}"
-    return f"{report.input} -> {report.output}: {_size(report)}, {report.precision}, {tiles}, about {memory}"
+    fused = f", {report.fusion.words}" if report.fusion is not None else ""
+    return f"{report.input} -> {report.output}: {_size(report)}, {report.precision}, {tiles}, about {memory}{fused}"
 
 
 def _size(report: "PictureReport") -> str:

@@ -57,6 +57,7 @@ def evaluate_command(
     ] = None,
     self_ensemble: options.SelfEnsemble = False,
     tile: options.Tile = "auto",
+    fuse: options.Fuse = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     offline: options.Offline = False,
@@ -76,12 +77,13 @@ def evaluate_command(
     from upscale_cli.imaging.quality import Protocol
     from upscale_cli.services.evaluate_model import evaluate_model
     from upscale_cli.services.evaluate_report import EvaluateRequest
+    from upscale_cli.services.fusion_report import FusionRequest
     from upscale_cli.services.upscale_report import UpscaleRequest
     from upscale_cli.weights.store import offline_requested
 
     how = UpscaleRequest(
         (), model=model, self_ensemble=self_ensemble, tile=side, device=device, precision=precision,
-        offline=offline_requested(offline),
+        offline=offline_requested(offline), fusion=FusionRequest(fuse),
     )  # fmt: skip
     protocol = Protocol("y" if channel == "y" else "rgb", crop_border, shift, patch)
     names = tuple(dict.fromkeys(name.strip().lower() for name in metrics.split(",")))

@@ -152,7 +152,8 @@ def _row(report: "ModelReport") -> tuple[str, ...]:
     shown = "?" if not size else f"{size / 1e3:.1f} kB" if size < _KILOBYTES else f"{size / 1e6:.1f} MB"
     where = f"{report.where}, default" if report.default else report.where
     scale = f"x{entry.scale}" if entry.role == "upscaler" else "-"
-    return entry.name, scale, shown, where, entry.licence, entry.description
+    pair = f"; with {entry.partner}" if entry.role == "upscaler" and entry.partner else ""
+    return entry.name, scale, shown, where, entry.licence, entry.description + pair
 
 
 def _print_table(reports: "list[ModelReport]") -> None:

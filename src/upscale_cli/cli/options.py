@@ -40,6 +40,14 @@ Precision = Annotated[
         help="auto takes a reduced format only where a probe of the picture shows no visible difference.",
     ),
 ]
+Fuse = Annotated[
+    bool | None,
+    typer.Option(
+        "--fuse/--no-fuse",
+        help="Fuse dark pictures with the model's second network. Default: where the model has one.",
+        rich_help_panel="Fusion",
+    ),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="No network: the model must be here.")]
 Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Folders with all that is below.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over existing outputs.")]

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from upscale_cli.services.upscale_report import UpscaleReport
 
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_FUSION = "Fusion"
+"""The panel of --help for fusion's options."""
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -55,6 +57,52 @@ def run_command(
             help="exact: channel attention sees the whole picture; local: its own tile only, and how far off that is.",
         ),
     ] = "exact",
+    fuse: options.Fuse = None,
+    fuse_with: Annotated[
+        str | None,
+        typer.Option(
+            "--fuse-with",
+            metavar="NAME|FILE",
+            help="The second network, for a pair of your own.",
+            rich_help_panel=_FUSION,
+        ),
+    ] = None,
+    fuse_alpha: Annotated[
+        float | None,
+        typer.Option(
+            "--fuse-alpha", metavar="N", help="The first network's weight. Default: 0.6.", rich_help_panel=_FUSION
+        ),
+    ] = None,
+    fuse_beta: Annotated[
+        float | None,
+        typer.Option(
+            "--fuse-beta", metavar="N", help="The second network's weight. Default: 0.4.", rich_help_panel=_FUSION
+        ),
+    ] = None,
+    fuse_gamma: Annotated[
+        float | None,
+        typer.Option(
+            "--fuse-gamma",
+            metavar="N",
+            help="A picture is dark where its median luminance is below this, of 255. Default: 64.",
+            rich_help_panel=_FUSION,
+        ),
+    ] = None,
+    fuse_local: Annotated[
+        bool,
+        typer.Option(
+            "--fuse-local", help="Fuse the dark parts of every picture, not all of dark ones.", rich_help_panel=_FUSION
+        ),
+    ] = False,
+    save_gate: Annotated[
+        str | None,
+        typer.Option(
+            "--save-gate",
+            metavar="PATH",
+            help="Write what was fused: a PNG, a folder/, or a template like '{stem}_gate.png'.",
+            rich_help_panel=_FUSION,
+        ),
+    ] = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     output_format: Annotated[
@@ -85,6 +133,7 @@ def run_command(
         projection=projection, tile=tile, tile_statistics=tile_statistics, memory=memory, precision=precision
     )
     with run_console(quiet=quiet, verbose=verbose, as_json=as_json) as console:
+        from upscale_cli.services.fusion_report import FusionRequest
         from upscale_cli.services.upscale_images import upscale_images
         from upscale_cli.services.upscale_report import UpscaleRequest
         from upscale_cli.weights.store import offline_requested
@@ -94,6 +143,7 @@ def run_command(
             self_ensemble=self_ensemble, device=device, format=output_format, quality=quality, suffix=suffix,
             recursive=recursive, overwrite=overwrite, dry_run=dry_run, metadata=metadata,
             offline=offline_requested(offline), **settings,
+            fusion=FusionRequest(fuse, fuse_with, fuse_alpha, fuse_beta, fuse_gamma, fuse_local, save_gate),
         )  # fmt: skip
         report = upscale_images(request, console)
         console.summary(report)

@@ -32,5 +32,8 @@ def from_tensor(tensor: Tensor, dtype: DTypeLike, channels: Channels) -> Samples
         raise PictureError("the model gave values that are no numbers", "try --precision fp32")
     if channels == "grey":
         planes = planes.mean(dim=0, keepdim=True)
-    levels = planes.clamp(0, 1).mul_(float(np.iinfo(np.dtype(dtype)).max)).round_()
+    levels = planes.clamp(0, 1).mul_(65535.0).round_()
+    if np.dtype(dtype) == np.uint8:
+        # By way of 16 bits: a picture that is kept in them until its end comes to the very same levels.
+        levels.div_(257.0).round_()
     return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy()).astype(dtype)

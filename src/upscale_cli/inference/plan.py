@@ -19,12 +19,14 @@ Sink = Callable[[Box, Tensor], None]
 class Plan:
     """How a picture is run.  tile: the largest side in input pixels, 0 for the whole.  memory: bytes for activations
     and what is kept between tiles.  self_ensemble: the mean over eight symmetries.  local_statistics: each tile takes
-    what should be known of the whole picture from itself (a `StagedNetwork` only)."""
+    what should be known of the whole picture from itself (a `StagedNetwork` only).  once: each tile reaches the sink
+    once, and is computed twice for that where partial results do not fit into memory."""
 
     tile: int = 0
     memory: int = 2 * 1024**3
     self_ensemble: bool = False
     local_statistics: bool = False
+    once: bool = False
 
 
 def choose_tile(network: AnyNetwork, device: torch.device, height: int, width: int, memory: int) -> int:

@@ -63,9 +63,9 @@ def upscale(
 ) -> list[str]:
     """Upscales `picture` (1, 3, H, W) float32 in [0, 1] on the network's device, tile by tile into `sink`.
 
-    progress gets the share done, in [0, 1].  Returns remarks for the user.  A tile may reach the sink twice; the second
-    time is the one that counts.  Raises ResourceError where even the smallest tile exceeds the memory, or the disk what
-    is kept there between tiles.
+    progress gets the share done, in [0, 1].  Returns remarks for the user.  A tile may reach the sink twice, unless
+    `plan.once`; the second time is the one that counts.  Raises ResourceError where even the smallest tile exceeds the
+    memory, or the disk what is kept there between tiles.
     """
     if isinstance(network, StagedNetwork):
         return upscale_staged(network, picture, sink, plan, progress)
@@ -76,22 +76,23 @@ def upscale(
     measured = torch.cat([network.measure(symmetry.apply(picture)) for symmetry in symmetries])
     pixels = height * width * network.scale**2
     keep = pixels * 12 * len(symmetries) <= plan.memory // 2
+    rounds = 2 if plan.once and not keep else 1
     guess = torch.ones_like(measured)
     kept: list[tuple[Tile, list[Tensor]]] = []
     total = torch.zeros_like(measured, dtype=torch.float64)
-    for tile, partials in run.partials(progress):
+    for tile, partials in run.partials(lambda share: progress(share / rounds)):
         for (_, _, members), partial in zip(run.inputs(tile), partials, strict=True):
             total[members] += network.contribution(partial)
         if keep:
             kept.append((tile, partials))
-        else:
+        elif not plan.once:
             _finish(run, tile, partials, guess, sink)
     settled = network.settle(measured, total, pixels)
     if keep:
         for tile, partials in kept:
             _finish(run, tile, partials, settled, sink)
-    elif bool((settled != 1).any()):
-        for tile, partials in run.partials(progress):
+    elif plan.once or bool((settled != 1).any()):
+        for tile, partials in run.partials(lambda share: progress((rounds - 1 + share) / rounds)):
             _finish(run, tile, partials, settled, sink)
     exact = ["this model's tiles are exact at no cost: --tile-statistics local changes nothing"]
     return tiles.remarks + network.remarks(settled) + (exact if plan.local_statistics else [])

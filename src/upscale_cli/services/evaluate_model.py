@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 from upscale_cli.errors import PictureError
@@ -14,7 +13,7 @@ from upscale_cli.services.evaluate_report import EvaluateReport, EvaluateRequest
 from upscale_cli.services.evaluation_measures import Measure, find_measures, score
 from upscale_cli.services.evaluation_pairs import Pixels, as_rgb8, find_pairs, read_pair, reduction
 from upscale_cli.services.inputs import Input
-from upscale_cli.services.loading import find_model, load_model
+from upscale_cli.services.loading import find_model, find_partner, load_pair
 from upscale_cli.services.outputs import Target
 from upscale_cli.services.picture_job import Job, memory_of
 from upscale_cli.services.upscale_worker import Worker
@@ -50,10 +49,10 @@ def evaluate_model(request: EvaluateRequest, watch: Watch) -> EvaluateReport:
     request.check()
     reduce = reduction(request.degrade or "clean")
     choice = find_model(request.upscale.model)
+    partner = find_partner(choice, request.upscale.fusion)
     pairs = find_pairs(request.hr, request.lr)
     compare = partial(_compared, request.protocol, find_measures(request, partial(watch.downloading, "alexnet")))
-    name = choice.stem if isinstance(choice, Path) else choice.name
-    model = load_model(choice, offline=request.upscale.offline, progress=partial(watch.downloading, name))
+    model = load_pair(choice, partner, offline=request.upscale.offline, progress=watch.downloading)
     for note in model.notes:
         watch.message(note)
     worker = Worker(model, request.upscale, watch)
@@ -62,7 +61,8 @@ def evaluate_model(request: EvaluateRequest, watch: Watch) -> EvaluateReport:
         watch.started(hr.name, number, len(pairs))
         try:
             original, small = read_pair(hr, lr, model.scale, reduce, request.seed)
-            scores = _scores(worker, hr, original, small, compare)
+            job = _job(hr, small, original, paired=partner is not None)
+            scores = _scores(worker, job, original, compare)
         except PictureError as error:
             scores = PictureScores(hr.name, cause=error)
         watch.measured(scores)
@@ -70,30 +70,33 @@ def evaluate_model(request: EvaluateRequest, watch: Watch) -> EvaluateReport:
     return EvaluateReport(model.name, model.sha256, model.scale, request.metrics, tuple(pictures))
 
 
-def _scores(worker: Worker, hr: Input, original: Pixels, small: Picture, compare: Compare) -> PictureScores:
-    """Upscales `small` as `upscale run` would, and compares.  Raises PictureError, ResourceError."""
-    size = int(original.shape[1]), int(original.shape[0])
+def _scores(worker: Worker, job: Job, original: Pixels, compare: Compare) -> PictureScores:
+    """Upscales the job's picture as `upscale run` would, and compares.  Raises PictureError, ResourceError."""
+    assert job.picture is not None
+    hr = job.target.source
     # Bicubic first: what cannot be compared is refused before the network's long work.
-    bicubic = compare(hr, resize(small.pixels, *size, BICUBIC), original)
-    done = worker.compute(_job(hr, small, size))
+    bicubic = compare(hr, resize(job.picture.pixels, *job.size, BICUBIC), original)
+    done = worker.compute(job)
     assert done.picture is not None
     assert done.report is not None
+    fused = () if done.report.fusion is None else (done.report.fusion.words,)
     return PictureScores(
         hr.name,
-        size,
+        job.size,
         compare(hr, done.picture.pixels, original),
         bicubic,
         done.report.precision,
         done.report.seconds,
-        done.report.notes,
+        fused + done.report.notes,
     )
 
 
-def _job(hr: Input, small: Picture, size: tuple[int, int]) -> Job:
+def _job(hr: Input, small: Picture, original: Pixels, *, paired: bool) -> Job:
     """The work of `upscale run` on a picture that is in memory already, and stays there."""
+    size = int(original.shape[1]), int(original.shape[0])
     header = Header("PNG", small.width, small.height, small.bits, small.channels, has_alpha=False)
-    target = Target(hr, None, "PNG")
-    return Job(target, b"", header, size, size, memory_of(header, size, size, "PNG"), (), small)
+    memory = memory_of(header, size, size, "PNG", paired=paired)
+    return Job(Target(hr, None, "PNG"), b"", header, size, size, memory, (), small)
 
 
 def _compared(

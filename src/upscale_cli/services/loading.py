@@ -4,12 +4,14 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upscale_cli.errors import UsageError, WeightsError
 from upscale_cli.methods import ROOMS, load_method
-from upscale_cli.weights.catalogue import Entry, load_catalogue
+from upscale_cli.services.fusion_report import FusionRequest
+from upscale_cli.weights.catalogue import Entry, difference, load_catalogue
 from upscale_cli.weights.checkpoint import read_state_dict, require_tensors
 from upscale_cli.weights.container import is_safetensors, safetensors_metadata
 from upscale_cli.weights.part import hash_file
@@ -25,13 +27,14 @@ FILE_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 # What a file is that does not say: the official checkpoints are of this kind.
 DEFAULT_METHOD, DEFAULT_SCALE = "srrescycgan", 4
 Progress = Callable[[int, int | None], None]
+NamedProgress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)
 class Model:
     """A chosen model.  sha256: of its file, "" while it is not known.  state: its tensors, None while not loaded.
 
-    notes: what the user should know of it.
+    notes: what the user should know of it.  partner: the second network, with which dark pictures are fused.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Model:
     sha256: str = ""
     state: "Mapping[str, Tensor] | None" = None
     notes: tuple[str, ...] = ()
+    partner: "Model | None" = None
 
     def network(self, placement: "Placement", *, projection: bool) -> "AnyNetwork":
         """The network on its device; untrained where `state` is None, for planning."""
@@ -60,6 +64,59 @@ def find_model(name: str | None) -> Entry | Path:
     if path.suffix in FILE_SUFFIXES or path.name != name:
         raise UsageError(f"{name}: there is no such file", "check the path, or see 'upscale models list'")
     return catalogue.upscaler(name)
+
+
+def find_partner(choice: Entry | Path, fusion: FusionRequest) -> Entry | Path | None:
+    """The second network of the pair: the one asked for or else the catalogue's; None where nothing is to be fused.
+
+    Raises UsageError where fusion is asked for and there is none.
+    """
+    named = fusion.partner or (choice.partner if isinstance(choice, Entry) else None)
+    if fusion.wanted is False:
+        return None
+    if named is not None:
+        return find_model(named)
+    if fusion.given:
+        paired = [entry.name for entry in load_catalogue().upscaler_entries if entry.partner is not None]
+        other = f", or choose {' or '.join(paired)}" if paired else ""
+        raise UsageError(
+            f"{fusion.given[0]}: {name_of(choice)} has no second network to be fused with",
+            f"name one with --fuse-with{other}",
+        )
+    return None
+
+
+def name_of(choice: Entry | Path) -> str:
+    """How the model is called."""
+    return choice.name if isinstance(choice, Entry) else choice.stem
+
+
+def describe_pair(choice: Entry | Path, partner: Entry | Path | None) -> Model:
+    """`describe_model`, with its partner.  Raises UsageError for two networks that cannot be fused."""
+    model = describe_model(choice)
+    return model if partner is None else _paired(model, describe_model(partner))
+
+
+def load_pair(
+    choice: Entry | Path, partner: Entry | Path | None, *, offline: bool, progress: NamedProgress | None = None
+) -> Model:
+    """`load_model`, with its partner.  Raises UsageError as `describe_pair`, WeightsError, ResourceError."""
+
+    def load(one: Entry | Path) -> Model:
+        return load_model(one, offline=offline, progress=progress and partial(progress, name_of(one)))
+
+    describe_pair(choice, partner)
+    return load(choice) if partner is None else _paired(load(choice), load(partner))
+
+
+def _paired(model: Model, partner: Model) -> Model:
+    unlike = difference(model, partner)
+    if unlike:
+        raise UsageError(
+            f"{model.name} and {partner.name} cannot be fused: {unlike}",
+            "a pair has one method, one scale and the same options",
+        )
+    return replace(model, partner=partner, notes=model.notes + partner.notes)
 
 
 def describe_model(choice: Entry | Path) -> Model:

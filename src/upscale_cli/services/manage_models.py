@@ -52,12 +52,14 @@ def describe_model(name: str, store: Store | None = None) -> ModelReport:
 def pull_models(
     names: Sequence[str], *, offline: bool, progress: Progress | None = None, store: Store | None = None
 ) -> list[Verdict]:
-    """Have these models on this machine; one that fails does not keep the others away.
+    """Have these models on this machine, and their partners; one that fails does not keep the others away.
 
     Raises UsageError for an unknown name before anything is fetched, ResourceError where the disk is full.
     """
     store, catalogue = store or Store(), load_catalogue()
-    entries = [catalogue.find(name) for name in names]
+    named = [catalogue.find(name) for name in names]
+    partners = [catalogue.find(entry.partner) for entry in named if isinstance(entry, Entry) and entry.partner]
+    entries = list({entry.name: entry for entry in (*named, *partners)}.values())
     return [
         _verdict(entry, partial(store.obtain, offline=offline, progress=progress and partial(progress, entry.name)))
         for entry in entries

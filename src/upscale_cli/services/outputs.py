@@ -4,7 +4,7 @@ import os
 import re
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from upscale_cli.errors import PictureError, UsageError
@@ -26,7 +26,7 @@ class Naming:
 
     output: -o as given, None for beside the input.  format: a key of FORMATS asked for with -f, None to follow the
     name or else PNG.  suffix: what is put behind the stem, None for "_x<scale>_<model>".  overwrite: whether existing
-    outputs will be written anew.  models: every model that an earlier run may have used.
+    outputs will be written anew.  models: every model that an earlier run may have used.  gate: --save-gate as given.
     """
 
     output: str | None
@@ -36,16 +36,26 @@ class Naming:
     model: str
     overwrite: bool = False
     models: frozenset[str] = frozenset()
+    gate: str | None = None
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where one picture goes, and as what.  path: None for standard output.  fault: why it cannot go there."""
+    """Where one picture goes, and as what.  path: None for standard output.  fault: why it cannot go there.
+
+    gate: where the decision about fusion goes, None for nowhere.
+    """
 
     source: Input
     path: Path | None
     format: str
     fault: PictureError | None = None
+    gate: Path | None = None
+
+    @property
+    def places(self) -> list[Path]:
+        """The files that it becomes."""
+        return [path for path in (self.path, self.gate) if path is not None]
 
 
 def plan_outputs(inputs: Sequence[Input], naming: Naming) -> list[Target]:
@@ -56,14 +66,21 @@ def plan_outputs(inputs: Sequence[Input], naming: Naming) -> list[Target]:
     """
     _check_request(inputs, naming)
     targets = [_target(source, naming) for source in _without_former_outputs(inputs, naming)]
-    made = {_key(target.path) for target in targets if target.path}
+    made = {_key(path) for target in targets for path in target.places}
     targets = [target for target in targets if not _is_output(target.source, made, naming)]
     _check_collisions([target for target in targets if target.fault is None])
     return targets
 
 
 def _check_request(inputs: Sequence[Input], naming: Naming) -> None:
-    output = naming.output
+    output, gate = naming.output, naming.gate
+    if gate is not None and _may_be_file(gate) and Path(gate).suffix.lower() != ".png":
+        raise UsageError(f"--save-gate {gate}: the gate is a PNG", "name a .png, a folder/, or {stem}_gate.png")
+    if gate is not None and _may_be_file(gate) and len(inputs) > 1:
+        raise UsageError(
+            f"--save-gate {gate}: the gates of {len(inputs)} pictures cannot go into one file",
+            "name a folder/, or a template like {stem}_gate.png",
+        )
     if output is None:
         return
     if output == STDOUT and len(inputs) > 1:
@@ -79,12 +96,25 @@ def _check_request(inputs: Sequence[Input], naming: Naming) -> None:
 
 def _target(source: Input, naming: Naming) -> Target:
     path, format_name = _place(source, naming)
-    bytes_in_name = len(os.fsencode(path.name)) if path is not None else 0
-    fault = source.fault
-    if bytes_in_name > MAX_NAME and fault is None:
+    target = Target(source, path, format_name, source.fault, _gate(source, naming))
+    bytes_in_name = max((len(os.fsencode(place.name)) for place in target.places), default=0)
+    if bytes_in_name > MAX_NAME and target.fault is None:
         what = f"{source.name}: its output's name would have {bytes_in_name} bytes, more than {MAX_NAME}"
-        fault = PictureError(what, "name it with -o")
-    return Target(source, path, format_name, fault)
+        return replace(target, fault=PictureError(what, "name it with -o"))
+    return target
+
+
+def _gate(source: Input, naming: Naming) -> Path | None:
+    if naming.gate is None:
+        return None
+    if "{" in naming.gate:
+        path = _filled("--save-gate", naming.gate, source, naming)
+        if path.suffix.lower() != ".png":
+            raise UsageError(f"--save-gate {naming.gate}: the gate is a PNG", "end the template in .png")
+        return path
+    if _may_be_file(naming.gate):
+        return Path(naming.gate)
+    return Path(naming.gate) / source.below / f"{source.stem}_gate.png"
 
 
 def _place(source: Input, naming: Naming) -> tuple[Path | None, str]:
@@ -103,6 +133,12 @@ def _place(source: Input, naming: Naming) -> tuple[Path | None, str]:
 
 
 def _from_template(template: str, source: Input, naming: Naming) -> tuple[Path, str]:
+    path = _filled("-o", template, source, naming)
+    return path, _agreed_format(path, naming)
+
+
+def _filled(option: str, template: str, source: Input, naming: Naming) -> Path:
+    """The name that a template means for `source`.  Raises UsageError where it is none."""
     fields = {
         "stem": source.stem,
         "in_ext": source.path.suffix[1:] if source.path else "",
@@ -115,11 +151,10 @@ def _from_template(template: str, source: Input, naming: Naming) -> tuple[Path, 
         used = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
         if not used <= set(FIELDS):
             raise KeyError
-        path = Path(template.format(**fields))
+        return Path(template.format(**fields))
     except (KeyError, ValueError, IndexError) as error:
         known = ", ".join(f"{{{field}}}" for field in FIELDS)
-        raise UsageError(f"-o {template}: is not a template", f"fields: {known}") from error
-    return path, _agreed_format(path, naming)
+        raise UsageError(f"{option} {template}: is not a template", f"fields: {known}") from error
 
 
 def _agreed_format(path: Path, naming: Naming) -> str:
@@ -181,28 +216,28 @@ def _check_collisions(targets: Sequence[Target]) -> None:
     sources = [target.source.path for target in targets if target.source.path]
     inputs = {key for path in sources for key in (_key(path), os.path.realpath(path).casefold())}
     taken: dict[str, Target] = {}
-    for target in targets:
-        if target.path is None:
-            continue
-        key = _key(target.path)
+    for target, path in [(each, place) for each in targets for place in each.places]:
+        key, option = _key(path), "-o or --suffix" if path == target.path else "--save-gate"
+        if key in taken and taken[key] is target:
+            raise UsageError(f"{path} would be both a picture and its gate", "choose another --save-gate")
         if key in taken:
             raise UsageError(
-                f"{taken[key].source.name} and {target.source.name} would both become {target.path}",
+                f"{taken[key].source.name} and {target.source.name} would both become {path}",
                 "name them apart, as with -o '{stem}_{in_ext}.png', or run them one by one",
             )
         if key in inputs:
-            raise UsageError(f"{target.path} is an input, and would be written over", "choose another -o or --suffix")
-        _check_place(target.path)
+            raise UsageError(f"{path} is an input, and would be written over", f"choose another {option}")
+        _check_place(path, option)
         taken[key] = target
 
 
-def _check_place(path: Path) -> None:
+def _check_place(path: Path, option: str) -> None:
     if is_folder(path) or os.path.islink(path):  # noqa: PTH114 - see is_folder
         kind = "a folder" if is_folder(path) else "a link"
-        raise UsageError(f"{path} is {kind}, not a file to write", "choose another -o")
+        raise UsageError(f"{path} is {kind}, not a file to write", f"choose another {option}")
     folder = next((parent for parent in path.parents if os.path.lexists(parent)), Path())
     if not is_folder(folder):
-        raise UsageError(f"{folder} is not a folder, so {path} cannot be made", "choose another -o")
+        raise UsageError(f"{folder} is not a folder, so {path} cannot be made", f"choose another {option}")
 
 
 def _key(path: Path) -> str:

@@ -24,7 +24,8 @@ class Job:
     """A picture on its way.
 
     source: the file, or what standard input gave.  network_size and size: (width, height) as the network gives it and
-    as it is written.  memory: bytes it takes at its fullest, the network's own apart.
+    as it is written.  memory: bytes it takes at its fullest, the network's own apart.  gate_path and gate: where the
+    decision about fusion is to be written, None for nowhere, and what.
     """
 
     target: Target
@@ -36,10 +37,15 @@ class Job:
     notes: tuple[str, ...] = ()
     picture: Picture | None = None
     report: PictureReport | None = None
+    gate_path: Path | None = None
+    gate: Picture | None = None
 
 
-def inspect(target: Target, request: UpscaleRequest, network_scale: int) -> Job:
-    """The job, from the picture's header.  Raises PictureError for one that cannot be read, made or written."""
+def inspect(target: Target, request: UpscaleRequest, network_scale: int, *, paired: bool = False) -> Job:
+    """The job, from the picture's header.  Raises PictureError for one that cannot be read, made or written.
+
+    paired: two networks' pictures may be fused.
+    """
     source = target.source.path if target.source.path is not None else sys.stdin.buffer.read()
     header = read_header(source)
     size = request.output_size(header.width, header.height, network_scale)
@@ -52,23 +58,44 @@ def inspect(target: Target, request: UpscaleRequest, network_scale: int) -> Job:
                 "cut or shrink it first",
             )
     notes = _losses(target, header, size, request)
-    if target.path is not None:
-        _check_rights(target.path)
-    memory = memory_of(header, size, network_size, target.format)
-    return Job(target, source, header, size, network_size, memory, header.notes + notes)
+    gate_path, gate_notes = _gate(target, request)
+    for path in (target.path, gate_path):
+        if path is not None:
+            _check_rights(path)
+    local = paired and request.fusion.local
+    memory = memory_of(header, size, network_size, target.format, paired=paired, local=local)
+    notes += header.notes + gate_notes
+    return Job(target, source, header, size, network_size, memory, notes, gate_path=gate_path)
 
 
-def memory_of(header: Header, size: tuple[int, int], network_size: tuple[int, int], output_format: str) -> int:
+def memory_of(
+    header: Header,
+    size: tuple[int, int],
+    network_size: tuple[int, int],
+    output_format: str,
+    *,
+    paired: bool = False,
+    local: bool = False,
+) -> int:
     """Bytes that a picture holds at its fullest: its samples and their floats, the enlarged samples (16 bits where they
-    are resampled afterwards, and then the result beside them), and the encoder's copy."""
+    are resampled or may be fused afterwards), the result of resampling, the encoder's copy; for `local` fusion the gate
+    in both sizes."""
     colours = (1 if header.channels == "grey" else 3) + header.has_alpha
     sample = header.bits // 8
     resized = size != network_size
     given = header.width * header.height * (colours * sample + _FLOATS + _ALPHA_WORK * header.has_alpha)
-    enlarged = network_size[0] * network_size[1] * colours * (2 if resized else sample)
-    pixels = size[0] * size[1]
+    computed, pixels = network_size[0] * network_size[1], size[0] * size[1]
+    enlarged = computed * colours * (2 if resized or paired else sample)
     result = pixels * colours * 2 if resized else 0
-    return given + enlarged + result + (0 if output_format in _BANDED else pixels * _ENCODER)
+    gate = (computed + (pixels if resized else 0)) if local else 0
+    return given + enlarged + result + gate + (0 if output_format in _BANDED else pixels * _ENCODER)
+
+
+def _gate(target: Target, request: UpscaleRequest) -> tuple[Path | None, tuple[str, ...]]:
+    """Where the gate goes; nowhere, with a note, where something is there that may not be written over."""
+    if target.gate is None or request.overwrite or not os.path.lexists(target.gate):
+        return target.gate, ()
+    return None, (f"{target.gate} exists and is left alone",)
 
 
 def _losses(target: Target, header: Header, size: tuple[int, int], request: UpscaleRequest) -> tuple[str, ...]:

@@ -6,30 +6,41 @@ from pathlib import Path
 
 from upscale_cli import __version__
 from upscale_cli.services.loading import Model
-from upscale_cli.services.upscale_report import UpscaleRequest
+from upscale_cli.services.upscale_report import PictureReport, UpscaleRequest
 
 SOFTWARE = "upscale-cli"
-_SETTINGS = ("Model-SHA256", "Scale", "Self-Ensemble", "Projection", "Tile-Statistics")
+_SETTINGS = ("Model-SHA256", "Scale", "Self-Ensemble", "Projection", "Tile-Statistics", "Fusion", "Partner-SHA256")
 
 
-def provenance(request: UpscaleRequest, model: Model, precision: str = "") -> dict[str, str]:
-    """What is written into an output."""
-    return {
+def provenance(request: UpscaleRequest, model: Model, report: PictureReport | None = None) -> dict[str, str]:
+    """What is written into an output; without its report, what is known before it is made."""
+    settings = {
         "Software": f"{SOFTWARE} {__version__}",
-        "Model": model.name.encode("utf-8", "replace").decode(),
+        "Model": _writable(model.name),
         "Model-SHA256": model.sha256,
         "Scale": request.scale_label(model.scale),
         "Self-Ensemble": "yes" if request.self_ensemble else "no",
-        "Precision": precision,
+        "Precision": report.precision if report is not None else "",
         "Projection": "official" if request.projection else "off",
         "Tile-Statistics": "local" if request.local_statistics else "exact",
+        "Fusion": "off",
     }
+    if model.partner is not None:
+        settings |= {"Fusion": request.fusion.settings.words, "Partner-SHA256": model.partner.sha256}
+    if report is not None and report.fusion is not None:
+        settings["Fused"] = _writable(report.fusion.words)
+    return settings
+
+
+def _writable(text: str) -> str:
+    """A file's name need not be text."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def made_otherwise(path: Path, wanted: Mapping[str, str]) -> bool:
     """Whether the picture says that it was made with other settings than `wanted`; False where it says nothing."""
     found = read_provenance(path)
-    return any(found.get(key) and wanted[key] and found[key] != wanted[key] for key in _SETTINGS)
+    return any(found.get(key) and wanted.get(key) and found[key] != wanted[key] for key in _SETTINGS)
 
 
 def is_own_work(path: Path) -> bool:

@@ -11,12 +11,15 @@ from upscale_cli.errors import PictureError, ResourceError
 from upscale_cli.imaging.atomic import sweep_temporaries
 from upscale_cli.imaging.formats import format_for
 from upscale_cli.services.inputs import collect_inputs
-from upscale_cli.services.loading import Model, describe_model, find_model, load_model
+from upscale_cli.services.loading import Model, describe_pair, find_model, find_partner, load_model, load_pair
 from upscale_cli.services.outputs import Naming, Target, plan_outputs
 from upscale_cli.services.pipeline import failure, run_overlapped, settled_at_once
 from upscale_cli.services.provenance import made_otherwise, provenance
 from upscale_cli.services.upscale_report import PictureReport, UpscaleReport, UpscaleRequest
 from upscale_cli.weights.catalogue import Entry, load_catalogue
+
+Pair = tuple[Entry | Path, Entry | Path | None]
+"""The model, and its partner where there is one."""
 
 
 class Watch(Protocol):
@@ -44,7 +47,8 @@ def upscale_images(request: UpscaleRequest, watch: Watch) -> UpscaleReport:
     started = time.monotonic()
     request.check()
     choice = find_model(request.model)
-    sketch = describe_model(choice)
+    partner = find_partner(choice, request.fusion)
+    sketch = describe_pair(choice, partner)
     inputs = collect_inputs(request.inputs, recursive=request.recursive)
     targets = plan_outputs(inputs, _naming(request, sketch))
     if len(targets) < len(inputs):
@@ -52,10 +56,12 @@ def upscale_images(request: UpscaleRequest, watch: Watch) -> UpscaleReport:
     notes_of = partial(_notes_on, request, sketch)
     waiting, reports = settled_at_once(targets, notes_of, watch, overwrite=request.overwrite)
     stopped: ResourceError | None = None
+    if waiting and partner is not None and request.fusion.settings.warning:
+        watch.message(request.fusion.settings.warning)
     if waiting and request.dry_run:
-        reports += _planned(waiting, request, choice, sketch, watch)
+        reports += _planned(waiting, request, (choice, partner), sketch, watch)
     elif waiting:
-        done, stopped = _done(waiting, request, choice, sketch, watch)
+        done, stopped = _done(waiting, request, (choice, partner), watch)
         reports += done
     order = {target.source.name: i for i, target in enumerate(targets)}
     reports.sort(key=lambda report: order[report.input])
@@ -71,6 +77,7 @@ def _naming(request: UpscaleRequest, model: Model) -> Naming:
         model.name,
         request.overwrite,
         frozenset(load_catalogue().entries),
+        request.fusion.save_gate,
     )
 
 
@@ -80,13 +87,15 @@ def _notes_on(request: UpscaleRequest, model: Model, existing: Path) -> tuple[st
 
 
 def _planned(
-    targets: Sequence[Target], request: UpscaleRequest, choice: Entry | Path, sketch: Model, watch: Watch
+    targets: Sequence[Target], request: UpscaleRequest, pair: Pair, sketch: Model, watch: Watch
 ) -> list[PictureReport]:
     """Reports of what would be done.  A model in the catalogue is taken at its word, a file is looked into."""
     from upscale_cli.services.upscale_worker import Worker  # imports torch, which is not needed to skip pictures
 
-    model = sketch if isinstance(choice, Entry) else load_model(choice, offline=True)
-    worker = Worker(model, request, watch)
+    for choice in pair:
+        if isinstance(choice, Path):
+            load_model(choice, offline=True)
+    worker = Worker(sketch, request, watch)
     reports = []
     for target in targets:
         try:
@@ -99,15 +108,15 @@ def _planned(
 
 
 def _done(
-    targets: Sequence[Target], request: UpscaleRequest, choice: Entry | Path, sketch: Model, watch: Watch
+    targets: Sequence[Target], request: UpscaleRequest, pair: Pair, watch: Watch
 ) -> tuple[list[PictureReport], ResourceError | None]:
     from upscale_cli.services.upscale_worker import Worker
 
-    model = load_model(choice, offline=request.offline, progress=partial(watch.downloading, sketch.name))
+    model = load_pair(*pair, offline=request.offline, progress=watch.downloading)
     for note in model.notes:
         watch.message(note)
     worker = Worker(model, request, watch)
-    for folder in {target.path.parent for target in targets if target.path is not None}:
+    for folder in {path.parent for target in targets for path in (target.path, target.gate) if path is not None}:
         with suppress(OSError):
             sweep_temporaries(folder)
     return run_overlapped(worker, targets, watch)

@@ -2,10 +2,11 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from upscale_cli.errors import ResourceError, UpscaleError, UsageError
+from upscale_cli.services.fusion_report import FusionReport, FusionRequest
 
 Status = Literal["done", "skipped", "failed", "planned"]
 MAX_SCALE = 64.0
@@ -29,6 +30,7 @@ class UpscaleRequest:
     device: str = "auto"
     precision: str = "auto"
     local_statistics: bool = False
+    fusion: FusionRequest = field(default_factory=FusionRequest)
     format: str | None = None
     quality: int | None = None
     suffix: str | None = None
@@ -53,6 +55,7 @@ class UpscaleRequest:
             raise UsageError(f"--quality {self.quality} is outside 1 to 100", "95 is nearly free of losses")
         if self.suffix is not None and any(letter in self.suffix for letter in "/\\\0"):
             raise UsageError(f"--suffix {self.suffix!r} cannot be part of a name", "leave out slashes")
+        self.fusion.check()
 
     def scale_label(self, network_scale: int) -> str:
         """How the size is called in an output's name."""
@@ -93,6 +96,7 @@ class PictureReport:
     tiles: int | None = None
     memory: int | None = None
     seconds: float | None = None
+    fusion: FusionReport | None = None
     notes: tuple[str, ...] = ()
     cause: UpscaleError | None = None
 
@@ -104,6 +108,7 @@ class PictureReport:
     def record(self) -> dict[str, Any]:
         """As a JSON object: everything that is known."""
         known = {key: value for key, value in vars(self).items() if key != "cause"} | {"error": self.error}
+        known["fusion"] = self.fusion and self.fusion.record()
         return {key: value for key, value in known.items() if value not in (None, "", ())}
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -80,18 +80,45 @@ class Checkpoint(Settings):
 
 
 class Entry(Checkpoint):
-    """A model that upscales.  options: what the method must know about this checkpoint (its room's README says)."""
+    """A model that upscales.  options: what the method must know about this checkpoint (its room's README says).
+
+    partner: the upscaler with whose picture this one's is fused where it is dark.
+    """
 
     role: Literal["upscaler"] = "upscaler"
     method: str
     scale: int = Field(ge=1, le=16)
     options: dict[str, Any] = Field(default_factory=dict)
+    partner: SafeName | None = None
 
 
 class FeatureNetwork(Checkpoint):
     """Weights that compare pictures, for training and for measuring, and upscale none."""
 
     role: Literal["features"]
+
+
+class Described(Protocol):
+    """What decides about a network's form."""
+
+    @property
+    def method(self) -> str:
+        """Which room reads it."""
+
+    @property
+    def scale(self) -> int:
+        """By how much it enlarges."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """As in `Entry`."""
+
+
+def difference(one: Described, other: Described) -> str:
+    """Why two networks are no pair, as in 'scale 4 and 2'; "" where they are alike."""
+    sides = {"method": (one.method, other.method), "scale": (one.scale, other.scale)}
+    sides |= {"options": (str(dict(one.options)), str(dict(other.options)))} if one.options != other.options else {}
+    return ", ".join(f"{what} {first} and {second}" for what, (first, second) in sides.items() if first != second)
 
 
 class _CatalogueFile(Settings):
@@ -111,9 +138,14 @@ class Catalogue:
     imported: frozenset[str] = frozenset()
 
     @property
+    def upscaler_entries(self) -> list[Entry]:
+        """The models that `upscale run --model` takes."""
+        return [entry for entry in self.entries.values() if isinstance(entry, Entry)]
+
+    @property
     def upscalers(self) -> list[str]:
-        """The names that `upscale run --model` takes."""
-        return [name for name, entry in self.entries.items() if isinstance(entry, Entry)]
+        """Their names."""
+        return [entry.name for entry in self.upscaler_entries]
 
     def upscaler(self, name: str) -> Entry:
         """The model called `name`.  Raises UsageError where there is none, or it is a feature network."""
@@ -137,12 +169,12 @@ def load_catalogue() -> Catalogue:
 
     Raises UsageError naming the file and the keys where one is wrong, WeightsError where an import's record is damaged.
     """
-    own = _read(places.program_catalogue())
+    own, own_path = _read(places.program_catalogue()), places.program_catalogue()
     entries: dict[str, Entry | FeatureNetwork] = {
-        name: _entry(name, table, places.program_catalogue()) for name, table in own.models.items()
+        name: _entry(name, table, own_path) for name, table in own.models.items()
     }
-    fixed = frozenset(entries)
-    default, chosen_in = own.default or next(iter(entries)), places.program_catalogue()
+    fixed, found_in = frozenset(entries), dict.fromkeys(entries, own_path)
+    default, chosen_in = own.default or next(iter(entries)), own_path
     imported = [entry for entry in _imported(places.cache_folder()) if entry.name not in entries]
     entries |= {entry.name: entry for entry in imported}
     for path in places.user_catalogues():
@@ -151,6 +183,9 @@ def load_catalogue() -> Catalogue:
             default, chosen_in = users.default, path
         for name, table in users.models.items():
             entries[name] = _merge(name, table, entries, fixed, path)
+            found_in[name] = path
+    for name, path in found_in.items():
+        _check_partner(entries[name], entries, f"{path}: models.{name}.partner")
     if isinstance(entries.get(default), FeatureNetwork):
         raise UsageError(f"{chosen_in}: default: {default!r} is a feature network and upscales nothing")
     return Catalogue(entries, default, frozenset(entry.name for entry in imported if entries[entry.name] is entry))
@@ -184,6 +219,22 @@ def _merge(
     if clash is not None:  # one file on systems that do not tell the cases apart
         raise UsageError(f"{path}: models.{name}: differs from '{clash}' by case alone", "choose another name")
     return _entry(name, table, path)
+
+
+def _check_partner(entry: Entry | FeatureNetwork, entries: Mapping[str, Entry | FeatureNetwork], where: str) -> None:
+    """Raises UsageError where `entry` names a partner with which it cannot be fused; `where` is the key in its file."""
+    if isinstance(entry, FeatureNetwork) or entry.partner is None:
+        return
+    partner = entries.get(entry.partner)
+    if not isinstance(partner, Entry) or partner is entry:
+        fault = "is the model itself" if partner is entry else "is not a model that upscales"
+        raise UsageError(f"{where}: {entry.partner!r} {fault}", "name the second network of the pair")
+    unlike = difference(entry, partner)
+    if unlike:
+        raise UsageError(
+            f"{where}: {entry.name} and {partner.name} cannot be fused: {unlike}",
+            "a pair has one method, one scale and the same options",
+        )
 
 
 def _imported(cache: Path) -> list[Entry]:
