@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from upscale_cli.cli.models import models_app
@@ -138,6 +138,18 @@ def test_an_import_becomes_a_model_until_it_is_removed(cache: Path, checkpoint: 
     assert not [entry for entry in cache.iterdir() if entry.suffix != ".lock"]
 
 
+def test_an_import_needs_no_options_where_the_file_tells(cache: Path, checkpoint: Path, tmp_path: Path) -> None:
+    run("import", checkpoint, "--name", "by-tensors")
+    own = tmp_path / "own.safetensors"
+    about = {"method": "srrescycgan", "options": json.dumps(SMALL | {"noise_estimate": "robust"})}
+    save_file(torch.load(checkpoint, weights_only=True), own, about)
+    run("import", own)
+    found = records(run("list", "--json"))
+    assert found["by-tensors"]["options"] == SMALL
+    assert found["own"]["options"] == SMALL | {"noise_estimate": "robust"}
+    assert found["own"]["scale"] == 4
+
+
 def test_verify_names_what_is_damaged(cache: Path, checkpoint: Path) -> None:
     for name in ("one", "two", "three"):
         run("import", checkpoint, "--name", name, *OPTIONS)
@@ -163,8 +175,9 @@ def test_what_does_not_fit_is_not_imported(cache: Path, checkpoint: Path, tmp_pa
     state["alpha"][0] = float("nan")
     torch.save(state, broken)
     faults: list[tuple[list[object], type[UpscaleError], str]] = [
-        ([checkpoint], WeightsError, "of the wrong shape"),
-        ([checkpoint, "--name", "srrescgan"], WeightsError, "of the wrong shape"),
+        ([checkpoint, "--name", "srrescgan"], WeightsError, "of another size"),
+        ([checkpoint, "--option", "features=64"], WeightsError, "instead of 64"),
+        ([checkpoint, "--method", "rwsr"], WeightsError, "missing"),
         ([checkpoint, "--name", "../x", *OPTIONS], UsageError, "cannot be a model's name"),
         ([checkpoint, "--name", "SRResCGAN", *OPTIONS], UsageError, "by case alone"),
         ([checkpoint, "--method", "srrescycgam", *OPTIONS], UsageError, "did you mean 'srrescycgan'"),

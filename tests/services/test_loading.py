@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from upscale_cli.errors import UsageError, WeightsError
+from upscale_cli.methods import load_method
 from upscale_cli.services.loading import describe_model, find_model, load_model
 from upscale_cli.weights.catalogue import Entry
 
@@ -55,13 +56,31 @@ assert 'torch' not in sys.modules
 )  # fmt: skip
 def test_metadata_that_are_not_ours(tmp_path: Path, metadata: dict[str, str]) -> None:
     path = tmp_path / "a.safetensors"
-    save_file({"x": torch.zeros(1)}, path, metadata)
+    save_file({"x": torch.zeros(1)}, path, {"method": "srrescycgan"} | metadata)
     with pytest.raises(WeightsError, match=r"a\.safetensors: its metadata"):
         describe_model(path)
 
 
 def test_unknown_options_are_named(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
-    save_file({"x": torch.zeros(1)}, path, {"options": json.dumps({"featuers": 4})})
+    save_file({"x": torch.zeros(1)}, path, {"method": "srrescycgan", "options": json.dumps({"featuers": 4})})
     with pytest.raises(UsageError, match="did you mean 'features'"):
         load_model(path, offline=True)
+
+
+def test_a_file_that_says_nothing_is_told_by_its_tensors(tmp_path: Path) -> None:
+    """As RCAN's official checkpoints; the scale, too, is the tensors'."""
+    options = {"scale": 2, "groups": 1, "blocks": 1, "features": 4, "reduction": 2}
+    path = tmp_path / "RCAN_x2.pth"
+    state = {name: torch.rand(shape) for name, shape in load_method("rwsr").expected_tensors(options).items()}
+    torch.save(state, path)
+    model = load_model(path, offline=True)
+    assert (model.method, model.scale, model.options) == ("rwsr", 2, options)
+
+
+def test_a_trained_model_has_the_scale_of_its_options(tmp_path: Path) -> None:
+    options = {"scale": 3, "groups": 1, "blocks": 1, "features": 4, "reduction": 2}
+    path = tmp_path / "mine.safetensors"
+    state = {name: torch.rand(shape) for name, shape in load_method("rwsr").expected_tensors(options).items()}
+    save_file(state, path, {"method": "rwsr", "options": json.dumps(options)})
+    assert describe_model(path).scale == 3

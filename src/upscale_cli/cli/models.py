@@ -114,10 +114,18 @@ def remove_command(name: Name) -> None:
 def import_command(
     file: Annotated[Path, typer.Argument(help="A .safetensors or .pth file of network weights.")],
     name: Annotated[str | None, typer.Option("--name", "-n", help="The model's name. Default: the file's.")] = None,
-    method: Annotated[str, typer.Option("--method", help="The method whose network reads it.")] = "srrescycgan",
-    scale: Annotated[int, typer.Option("--scale", "-s", min=1, max=16, help="By how much it enlarges.")] = 4,
+    method: Annotated[
+        str | None, typer.Option("--method", help="The method whose network reads it. Default: what the file tells.")
+    ] = None,
+    scale: Annotated[
+        int | None,
+        typer.Option("--scale", "-s", min=1, max=16, help="By how much it enlarges. Default: likewise, or 4."),
+    ] = None,
     option: Annotated[
-        list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="What the method must know of it.")
+        list[str] | None,
+        typer.Option(
+            "--option", metavar="KEY=VALUE", help="What the method must know of it, if the file does not tell."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from upscale_cli.errors import UsageError, WeightsError
 from upscale_cli.methods import ROOMS, load_method
+from upscale_cli.methods.recognition import recognise, require_fit
 from upscale_cli.services.fusion_report import FusionRequest
 from upscale_cli.weights.catalogue import Entry, difference, load_catalogue
-from upscale_cli.weights.checkpoint import read_state_dict, require_tensors
+from upscale_cli.weights.checkpoint import read_state_dict
 from upscale_cli.weights.container import is_safetensors, safetensors_metadata
 from upscale_cli.weights.part import hash_file
 from upscale_cli.weights.store import Store
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from upscale_cli.inference.network import AnyNetwork
 
 FILE_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
-# What a file is that does not say: the official checkpoints are of this kind.
 DEFAULT_METHOD, DEFAULT_SCALE = "srrescycgan", 4
+"""Of a file that no method recognises, so that an error can say what is missing in it."""
 Progress = Callable[[int, int | None], None]
 NamedProgress = Callable[[str, int, int | None], None]
 
@@ -120,12 +121,16 @@ def _paired(model: Model, partner: Model) -> Model:
 
 
 def describe_model(choice: Entry | Path) -> Model:
-    """The model without its tensors: nothing is fetched, and torch not needed.  Raises WeightsError for a bad file."""
+    """The model without its tensors: nothing is fetched.  Raises WeightsError for a bad file.
+
+    torch is needed only for a file that does not say itself what it is.
+    """
     if isinstance(choice, Entry):
         return Model(choice.name, choice.method, choice.scale, choice.options, choice.sha256 or "")
     try:
         about = safetensors_metadata(choice, choice.read_bytes()) if is_safetensors(choice) else {}
-        return Model(choice.stem, *_own_words(choice, about), hash_file(choice)[0])
+        words = _own_words(choice, about) if "method" in about else _by_its_tensors(choice)
+        return Model(choice.stem, *words, hash_file(choice)[0])
     except OSError as error:
         raise WeightsError(f"{choice}: cannot be read: {error.strerror}", "check its rights") from error
 
@@ -143,19 +148,27 @@ def load_model(choice: Entry | Path, *, offline: bool, progress: Progress | None
 
 def _checked_state(path: Path, model: Model, source: str) -> "Mapping[str, Tensor]":
     state, _ = read_state_dict(path)
-    require_tensors(state, load_method(model.method).expected_tensors(model.options), source)
+    require_fit(state, model.method, model.options, source)
     return state
 
 
 def _own_words(path: Path, about: Mapping[str, str]) -> tuple[str, int, dict[str, Any]]:
     """Method, scale and options as the file's metadata give them."""
-    method = about.get("method", DEFAULT_METHOD)
+    method = about["method"]
     try:
-        scale, options = int(about.get("scale", DEFAULT_SCALE)), json.loads(about.get("options", "{}"))
-    except ValueError as error:
+        options = json.loads(about.get("options", "{}"))
+        scale = int(about.get("scale") or options.get("scale", DEFAULT_SCALE))
+    except (ValueError, AttributeError, TypeError) as error:
         raise WeightsError(f"{path}: its metadata are damaged: {error}", "export or import it again") from error
-    if method not in ROOMS or not 1 <= scale <= 16 or not isinstance(options, dict):
+    if method not in ROOMS or not 1 <= scale <= 16:
         raise WeightsError(
             f"{path}: its metadata (method {method!r}, scale {scale}) are not of this program", "get another file"
         )
     return method, scale, options
+
+
+def _by_its_tensors(path: Path) -> tuple[str, int, dict[str, Any]]:
+    """The same, of a file that has no metadata of ours, as the official checkpoints."""
+    state, _ = read_state_dict(path)
+    method, options = recognise(state) or (DEFAULT_METHOD, {})
+    return method, options.get("scale", DEFAULT_SCALE), options

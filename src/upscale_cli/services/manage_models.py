@@ -4,14 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from upscale_cli.errors import UsageError, WeightsError
 from upscale_cli.weights.catalogue import Catalogue, Checkpoint, Entry, FeatureNetwork, check_name, load_catalogue
 from upscale_cli.weights.store import Store, StoredFile
-
-if TYPE_CHECKING:  # listing models needs no torch
-    from torch import Tensor
 
 Where = Literal["bundled", "cached", "imported", "not downloaded"]
 Progress = Callable[[str, int, int | None], None]
@@ -91,17 +88,21 @@ def import_model(
     file: Path,
     *,
     name: str | None = None,
-    method: str = "srrescycgan",
-    scale: int = 4,
+    method: str | None = None,
+    scale: int | None = None,
     options: Mapping[str, Any] | None = None,
     store: Store | None = None,
 ) -> ModelReport:
     """Take a checkpoint file of one's own into the cache, as model `name` (default: the file's name without suffix).
 
+    method, scale and options default to what the file says, or its tensors tell.
+
     A new name becomes a model of the user's own, kept as safetensors. A name of the catalogue says that the file is
     that model's checkpoint: its tensors must fit, its sha256 too, and it is kept as it is.
     Raises WeightsError where the file does not fit, UsageError for a bad name or method.
     """
+    from upscale_cli.methods.recognition import require_fit
+    from upscale_cli.services.loading import describe_model
     from upscale_cli.weights.checkpoint import read_state_dict, write_safetensors
 
     store, catalogue = store or Store(), load_catalogue()
@@ -110,13 +111,16 @@ def import_model(
     known = catalogue.entries.get(name)
     if known is not None:
         if isinstance(known, Entry):
-            _require_fit(state, known.method, known.options, file)
+            require_fit(state, known.method, known.options, str(file))
         store.adopt(known, file)
         return _report(known, catalogue, store)
-    _require_fit(state, method, options or {}, file)
+    said = describe_model(file)
+    method, scale = method or said.method, scale or said.scale
+    options = (dict(said.options) if method == said.method else {}) | dict(options or {})
+    require_fit(state, method, options, str(file))
     write_safetensors(state, store.reserve(name), metadata | {"method": method})
     about = {"description": f"Imported from {file.name}", "source": str(file.resolve())}
-    new = store.register(name, {"method": method, "scale": scale, "options": dict(options or {}), **about})
+    new = store.register(name, {"method": method, "scale": scale, "options": options, **about})
     return ModelReport(new, "imported", store.path(new), default=False)
 
 
@@ -131,13 +135,6 @@ def _importable(name: str, catalogue: Catalogue) -> str:
     if clash is not None:
         raise UsageError(f"{name}: differs from '{clash}' by case alone", "choose another --name")
     return name
-
-
-def _require_fit(state: "Mapping[str, Tensor]", method: str, options: Mapping[str, Any], file: Path) -> None:
-    from upscale_cli.methods import load_method
-    from upscale_cli.weights.checkpoint import require_tensors
-
-    require_tensors(state, load_method(method).expected_tensors(options), str(file))
 
 
 def _verdict(entry: Checkpoint, look: Callable[[Checkpoint], StoredFile]) -> Verdict:
