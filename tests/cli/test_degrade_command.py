@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from phone_pictures import by_phone, save_pair, scene
+from upscale_cli.cli.degrade import PAIRS
 from upscale_cli.cli.degrade import RECIPES as NAMED
 from upscale_cli.degradation.recipes import RECIPES
 
 Upscale = Callable[..., Any]
+DPED = ["--recipe", "dped", "--lr", "photos", "--reference", "photos"]
 
 
 @pytest.fixture
@@ -66,11 +69,37 @@ def test_json_has_what_was_drawn(upscale: Upscale, photos: Path):
         (["photos", "-o", "lr", "--recipe", "rwrs"], ["rwrs", "rwsr"]),
         (["photos", "-o", "lr", "--recipe", "none.toml"], ["none.toml", "cannot be read"]),
         (["photos", "-o", "photos"], ["photos/a.png is there itself"]),
+        (["-o", "lr"], ["--recipe rwsr", "INPUT is missing"]),
+        (["photos", "--lr", "photos", "-o", "lr"], ["--lr: does not go with --recipe rwsr"]),
+        (["photos", "--max-shift", "2", "-o", "lr"], ["--max-shift: does not go with --recipe rwsr"]),
+        ([*DPED[:4], "-o", "lr"], ["--recipe dped", "--reference is missing"]),
+        ([*DPED, "photos", "-o", "lr"], ["INPUT: does not go with --recipe dped"]),
+        ([*DPED, "--seed", "0", "-o", "lr"], ["--seed: does not go with --recipe dped"]),
+        ([*DPED, "--pairs", "T9", "-o", "lr"], ["T9", "T1, T2, T3, T4"]),
+        ([*DPED, "--sr-model", "none", "-o", "lr"], ["unknown model 'none'"]),
+        ([*DPED[:5], "none", "-o", "lr"], ["--reference none: there is no such folder"]),
     ],
 )
 def test_a_wrong_request_is_one_line_and_code_2(upscale: Upscale, photos: Path, arguments: list[str], words: list[str]):
     assert upscale("degrade", *arguments).complained(2, *words)
     assert not Path("lr").exists()
+
+
+def test_pairs_of_a_phone_and_a_better_camera(upscale: Upscale, folder: Path, small_model: Path):
+    save_pair("a", by_phone(scene()), scene())
+    save_pair("b", by_phone(scene(1)), scene(2))
+    command = "degrade", "--recipe", "dped", "--lr", "phone/", "--reference", "dslr/", "--sr-model", small_model
+    ended = upscale(*command, "-o", "mobile/")
+    assert ended.code == 3
+    assert ended.out == ""
+    assert "phone/a.jpg -> mobile/hr/a.png (72x64 to 288x256" in ended.err
+    assert "failed: phone/b.jpg: does not show what dslr/b.png shows" in ended.err
+    assert "1 done, 1 failed" in ended.err
+    again = upscale(*command, "-o", "again/", "--json", "-q", "--pairs", "T3")
+    records = {Path(record["input"]).stem: record for record in map(json.loads, again.out.splitlines())}
+    assert {name: record["status"] for name, record in records.items()} == {"a": "done", "b": "failed"}
+    assert records["a"]["degradation"]["pairs"] == "T3"
+    assert records["a"]["model"] == records["a"]["degradation"]["model"] == small_model.stem
 
 
 def test_help_names_every_recipe_and_imports_nothing_heavy():
@@ -82,6 +111,7 @@ def test_help_names_every_recipe_and_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "--recipe" in done.stdout
+    assert PAIRS in done.stdout
     assert done.stderr.strip() == "[]"
 
 

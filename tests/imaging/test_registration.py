@@ -5,18 +5,10 @@ import numpy as np
 import pytest
 import skimage.data
 
+from phone_pictures import by_phone
 from upscale_cli.imaging.registration import SAME_SCENE, SEARCH, SMALLEST, register
 
 Pixels = np.ndarray
-
-
-def _phone(picture: Pixels, seed: int = 0) -> Pixels:
-    """As a phone would have taken it: softer, warmer, of more contrast, noisy, compressed."""
-    soft = cv2.GaussianBlur(picture, (0, 0), 1.2).astype(np.float32) / 255
-    toned = np.clip(soft * (1.1, 0.95, 0.85), 0, 1) ** 0.8 * 1.1 - 0.11
-    noisy = 255 * toned + np.random.default_rng(seed).normal(0, 8, picture.shape)
-    _, jpeg = cv2.imencode(".jpg", np.clip(noisy, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 80])
-    return np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR))
 
 
 def _patch(x: float = 0, y: float = 0, side: int = 100) -> Pixels:
@@ -34,14 +26,14 @@ def test_a_picture_lies_over_itself():
 
 @pytest.mark.parametrize("shift", [(0, 0), (0.5, -0.5), (1, 0), (-2.25, 3), (5, -7), (-12, 12)])
 def test_a_shift_is_found_through_tone_blur_noise_and_jpeg(shift: tuple[float, float]):
-    found = register(_patch(), _phone(_patch(*shift)))
+    found = register(_patch(), by_phone(_patch(*shift)))
     assert found.shift == pytest.approx(shift, abs=0.35)
     assert found.correlation > 2 * SAME_SCENE
 
 
 @pytest.mark.parametrize("side", [SMALLEST, 57, 260])
 def test_any_size(side: int):
-    found = register(_patch(side=side), _phone(_patch(2, -1, side)))
+    found = register(_patch(side=side), by_phone(_patch(2, -1, side)))
     assert found.shift == pytest.approx((2, -1), abs=0.35)
     assert found.correlation > SAME_SCENE
 
@@ -49,7 +41,7 @@ def test_any_size(side: int):
 @pytest.mark.parametrize("other", ["chelsea", "rocket", "coffee"])
 def test_another_scene_does_not_correlate(other: str):
     photo = np.ascontiguousarray(getattr(skimage.data, other)()[100:200, 100:200])
-    assert register(_patch(), _phone(photo)).correlation < SAME_SCENE
+    assert register(_patch(), by_phone(photo)).correlation < SAME_SCENE
 
 
 def test_what_lies_further_off_than_is_looked_for_is_another_scene():

@@ -1,26 +1,79 @@
 """`upscale degrade`: parse, call the service, show its report."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from upscale_cli.cli import options
-from upscale_cli.errors import ExitCode
+from upscale_cli.errors import ExitCode, UsageError
 
 RECIPES = "rwsr, srrescycgan-noise, srrescycgan-jpeg, dualsr, generic"
+PAIRS = "dped"
+_PAIRS_PANEL = "Pairs of a phone and a better camera (--recipe dped)"
 
 
 def degrade_command(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Sharp pictures, folders, globs.")],
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="DIR", help="The folder for the pictures and the manifest.")
     ],
+    inputs: Annotated[
+        list[str] | None, typer.Argument(metavar="[INPUT]...", help="Sharp pictures, folders, globs.")
+    ] = None,
     scale: Annotated[int, typer.Option("-s", "--scale", min=1, max=64, help="By how much smaller.")] = 4,
     recipe: Annotated[
         str,
-        typer.Option("--recipe", metavar="NAME|FILE.toml", help=f"How they are spoiled: {RECIPES}, or a file."),
+        typer.Option(
+            "--recipe",
+            metavar="NAME|FILE.toml",
+            help=f"How they are spoiled: {RECIPES}, or a file; {PAIRS}: pairs of two cameras instead.",
+        ),
     ] = "rwsr",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, another draw for each picture.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="Another seed than 0, another draw for each picture.")
+    ] = None,
+    lr: Annotated[
+        str | None,
+        typer.Option("--lr", metavar="DIR", help="The phone's pictures.", rich_help_panel=_PAIRS_PANEL),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "--reference",
+            metavar="DIR",
+            help="The same scenes by the better camera, of the same names and sizes.",
+            rich_help_panel=_PAIRS_PANEL,
+        ),
+    ] = None,
+    pairs: Annotated[
+        str | None,
+        typer.Option(
+            "--pairs",
+            metavar="T1|T2|T3|T4",
+            help="The reference enlarged by bicubic (T1), by a model (T2, the default), by a PSNR-oriented model (T3); "
+            "or as it is, beside the phone's picture reduced (T4).",
+            rich_help_panel=_PAIRS_PANEL,
+        ),
+    ] = None,
+    sr_model: Annotated[
+        str | None,
+        typer.Option(
+            "--sr-model",
+            metavar="NAME|FILE",
+            help="The model of T2 or T3, as 'upscale run' takes it.",
+            autocompletion=options.complete_models,
+            rich_help_panel=_PAIRS_PANEL,
+        ),
+    ] = None,
+    max_shift: Annotated[
+        float | None,
+        typer.Option(
+            "--max-shift",
+            metavar="PIXELS",
+            help="Pairs that are shifted by more are refused: 1 unless told.",
+            rich_help_panel=_PAIRS_PANEL,
+        ),
+    ] = None,
     recursive: options.Recursive = False,
     overwrite: options.Overwrite = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line per picture on stdout.")] = False,
@@ -29,16 +82,27 @@ def degrade_command(
     """Spoil sharp pictures as cameras and file formats do: low-resolution PNGs, and a manifest of what was drawn.
 
     What is drawn depends on the seed and the picture's name alone. Existing outputs are left alone; bad pictures are
-    named and the others done.
+    named and the others done. With --recipe dped nothing is drawn: pictures of a phone and of a better camera become
+    pairs to train on.
     """
     from upscale_cli.cli.console import run_console
 
+    way = {"--pairs": pairs, "--sr-model": sr_model, "--max-shift": max_shift}
+    _check(recipe, {"INPUT": inputs, "--seed": seed}, {"--lr": lr, "--reference": reference, **way})
     with run_console(quiet=quiet, verbose=False, as_json=as_json) as console:
         from upscale_cli.services.degrade_images import DegradeRequest, degrade_images
+        from upscale_cli.services.pair_phone_pictures import pair_phone_pictures
+        from upscale_cli.services.phone_pairs import PairRequest
 
-        request = DegradeRequest(tuple(inputs), output, scale, recipe, seed, recursive, overwrite)
         try:
-            report = degrade_images(request, console)
+            if lr is not None and reference is not None:
+                chosen: dict[str, Any] = {"way": pairs, "model": sr_model, "max_shift": max_shift}
+                chosen = {name: value for name, value in chosen.items() if value is not None}
+                pairing = PairRequest(lr, reference, output, scale, recursive=recursive, overwrite=overwrite, **chosen)
+                report = pair_phone_pictures(pairing, console)
+            else:
+                request = DegradeRequest(tuple(inputs or ()), output, scale, recipe, seed or 0, recursive, overwrite)
+                report = degrade_images(request, console)
         except KeyboardInterrupt:
             console.message("interrupted; what is finished stays, the same command goes on from there")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
@@ -46,3 +110,14 @@ def degrade_command(
     if report.stopped is not None:
         return report.stopped.exit_code
     return ExitCode.INPUTS_FAILED if report.failed else ExitCode.DONE
+
+
+def _check(recipe: str, of_degradations: Mapping[str, object], of_pairs: Mapping[str, object]) -> None:
+    """Raises UsageError where an option was given that the recipe has not, or one is missing that it needs."""
+    foreign, own = (of_degradations, of_pairs) if recipe == PAIRS else (of_pairs, of_degradations)
+    for name, value in foreign.items():
+        if value is not None:
+            raise UsageError(f"{name}: does not go with --recipe {recipe}", f"{', '.join(own)} do")
+    for name in ("--lr", "--reference") if recipe == PAIRS else ("INPUT",):
+        if own[name] is None:
+            raise UsageError(f"--recipe {recipe}: {name} is missing", "name the folder of pictures")

@@ -9,7 +9,8 @@ from upscale_cli.errors import UsageError
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
-def _complete_models(incomplete: str) -> list[str]:
+def complete_models(incomplete: str) -> list[str]:
+    """The models' names that begin so, for the shell."""
     from upscale_cli.weights.catalogue import load_catalogue
 
     return [name for name in load_catalogue().upscalers if name.startswith(incomplete)]
@@ -22,7 +23,7 @@ Model = Annotated[
         "--model",
         metavar="NAME|FILE",
         help="A model's name or a checkpoint file.",
-        autocompletion=_complete_models,
+        autocompletion=complete_models,
     ),
 ]
 SelfEnsemble = Annotated[

@@ -19,7 +19,7 @@ _BLUR = 1.5
 
 
 class Registration(NamedTuple):
-    """shift: by how many pixels the second picture lies right of the first, and below it, to a third of a pixel.
+    """shift: by how many pixels the second picture lies right of the first, and below it; seldom half a pixel off.
     correlation: of the gradients at that shift, 1 for the same picture, near 0 for another one or a flat one."""
 
     shift: tuple[float, float]

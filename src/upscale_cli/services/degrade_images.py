@@ -1,13 +1,8 @@
-"""`upscale degrade`: sharp pictures in, low-resolution ones out, and a manifest of what was drawn for each.
-
-Each picture carries its record itself, so that the manifest is right also after a run that was killed.
-"""
+"""`upscale degrade`: sharp pictures in, low-resolution ones out, and a manifest of what was drawn for each."""
 
 import hashlib
-import json
 import os
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,26 +10,27 @@ from pathlib import Path
 
 import numpy as np
 
-from upscale_cli import __version__
-from upscale_cli.degradation.manifest import Record, read_manifest, write_manifest
-from upscale_cli.degradation.operations import Pixels
+from upscale_cli.degradation.manifest import Record, read_manifest
 from upscale_cli.degradation.pipeline import DegradationSettings, degrade_and_tell
 from upscale_cli.degradation.recipes import find_recipe
 from upscale_cli.errors import PictureError, ResourceError, UsageError
-from upscale_cli.imaging.atomic import naming_failures, sweep_temporaries
-from upscale_cli.imaging.files import Header, Metadata, Picture, read_header, read_picture, write_picture
+from upscale_cli.imaging.atomic import sweep_temporaries
+from upscale_cli.imaging.files import Header, read_header, read_picture
 from upscale_cli.imaging.formats import FORMATS
+from upscale_cli.services.degraded_files import (
+    DegradedReport,
+    as_rgb8,
+    cut,
+    notes_on,
+    update_manifest,
+    write_with_record,
+)
 from upscale_cli.services.inputs import Input, collect_inputs
 from upscale_cli.services.outputs import STDOUT, Naming, Target, plan_outputs
 from upscale_cli.services.picture_job import Job
 from upscale_cli.services.pipeline import Watch, run_overlapped, settled_at_once
-from upscale_cli.services.provenance import SOFTWARE, read_provenance
 from upscale_cli.services.upscale_report import PictureReport, UpscaleReport
 
-RECORD = "Degradation"
-"""The key of a picture's text that holds its record."""
-_SAME = ("recipe", "settings", "scale", "seed")
-"""What two runs that give the same pictures have in common."""
 BUDGET = 2**30
 """Bytes for pictures on their way; one alone may take more.  Small: nothing here is quicker with more."""
 _FLOATS = 3 * 3 * 8
@@ -54,13 +50,6 @@ class DegradeRequest:
     overwrite: bool = False
 
 
-@dataclass(frozen=True)
-class DegradedReport(PictureReport):
-    """What became of one picture.  degradation: its record, as in the manifest."""
-
-    degradation: Record | None = None
-
-
 def degrade_images(request: DegradeRequest, watch: Watch) -> UpscaleReport:
     """Does what `request` asks: PNGs and manifest.jsonl in the folder `output`; the same whatever the pictures' order.
 
@@ -72,7 +61,7 @@ def degrade_images(request: DegradeRequest, watch: Watch) -> UpscaleReport:
     targets = _targets(request)
     folder = Path(request.output)
     earlier = read_manifest(folder)
-    notes_of = partial(_notes_on, _settings_record(request, settings))
+    notes_of = partial(notes_on, _settings_record(request, settings))
     waiting, reports = settled_at_once(targets, notes_of, watch, overwrite=request.overwrite)
     stopped: ResourceError | None = None
     try:
@@ -83,7 +72,7 @@ def degrade_images(request: DegradeRequest, watch: Watch) -> UpscaleReport:
             done, stopped = run_overlapped(Degrader(request, settings), waiting, watch)
             reports += done
     finally:
-        _update_manifest(folder, earlier, targets)
+        update_manifest(folder, earlier, targets)
     order = {target.source.name: i for i, target in enumerate(targets)}
     reports.sort(key=lambda report: order[report.input])
     return UpscaleReport(tuple(reports), time.monotonic() - started, stopped, len(targets) - len(reports))
@@ -125,21 +114,19 @@ class Degrader:
         assert job.picture is not None
         assert job.target.path is not None
         assert isinstance(job.report, DegradedReport)
-        with naming_failures(job.target.path.parent, 0):
-            job.target.path.parent.mkdir(parents=True, exist_ok=True)
-        texts = {"Software": f"{SOFTWARE} {__version__}", RECORD: json.dumps(job.report.degradation)}
-        notes = write_picture(job.picture, job.target.path, job.target.format, provenance=texts)
+        assert job.report.degradation is not None
+        notes = write_with_record(job.picture, job.target.path, job.report.degradation)
         return replace(job.report, notes=(*job.report.notes, *notes))
 
     def _degraded(self, job: Job) -> Job:
         assert job.picture is not None
         started = time.monotonic()
-        hr, notes = _as_rgb8(job.picture)
-        cut = hr.shape[1] % self._request.scale, hr.shape[0] % self._request.scale
-        hr = np.ascontiguousarray(hr[: hr.shape[0] - cut[1], : hr.shape[1] - cut[0]])
+        picture, notes = as_rgb8(job.picture)
+        hr = cut(np.asarray(picture.pixels, np.uint8), self._request.scale)
         rng = generator_for(job.target.source, self._request.seed)
         lr, drawn = degrade_and_tell(hr, self._request.scale, self._settings, rng)
-        sizes = {"hr_size": [hr.shape[1], hr.shape[0]], "cut": list(cut), "lr_size": list(job.size)}
+        left_out = [picture.width - hr.shape[1], picture.height - hr.shape[0]]
+        sizes = {"hr_size": [hr.shape[1], hr.shape[0]], "cut": left_out, "lr_size": list(job.size)}
         job.report = DegradedReport(
             job.target.source.name,
             str(job.target.path),
@@ -150,8 +137,7 @@ class Degrader:
             notes=tuple(dict.fromkeys((*job.notes, *job.picture.notes, *notes))),
             degradation={**_settings_record(self._request, self._settings), **sizes, **drawn.record()},
         )
-        icc = job.picture.metadata.icc if job.picture.channels == "rgb" else None
-        job.picture = Picture(lr, metadata=Metadata(icc=icc))
+        job.picture = replace(picture, pixels=lr)
         return job
 
 
@@ -180,48 +166,10 @@ def _targets(request: DegradeRequest) -> list[Target]:
         raise UsageError(error.message, "choose another -o, or degrade them one by one") from error
 
 
-def _notes_on(wanted: Record, existing: Path) -> tuple[str, ...]:
-    found = _record_in(existing)
-    if found is None:
-        return ("it is not of this command",)
-    return () if all(found.get(key) == wanted[key] for key in _SAME) else ("it was made with other settings",)
-
-
 def _settings_record(request: DegradeRequest, settings: DegradationSettings) -> Record:
     """settings: a short hash, by which two recipes of one name are told apart."""
     short = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:12]
     return {"recipe": request.recipe, "settings": short, "scale": request.scale, "seed": request.seed}
-
-
-def _update_manifest(folder: Path, earlier: dict[str, Record], targets: Sequence[Target]) -> None:
-    """`earlier` less what is gone, and what the targets' files say of themselves."""
-    records = {name: record for name, record in earlier.items() if (folder / name).exists()}
-    for target in targets:
-        record = _record_in(target.path) if target.path is not None else None
-        if target.path is not None and record is not None:
-            name = target.path.relative_to(folder).as_posix()
-            records[name] = {"source": target.source.name, "output": name, **record}
-    if records != earlier:
-        write_manifest(folder, records)
-
-
-def _record_in(path: Path) -> Record | None:
-    with suppress(ValueError):
-        record = json.loads(read_provenance(path).get(RECORD, ""))
-        return record if isinstance(record, dict) else None
-    return None
-
-
-def _as_rgb8(picture: Picture) -> tuple[Pixels, tuple[str, ...]]:
-    """(H, W, 3) uint8, with notes on what was left out."""
-    notes = []
-    pixels = picture.pixels
-    if picture.alpha is not None:
-        notes.append("transparency left out")
-    if pixels.dtype == np.uint16:
-        notes.append("16 bits brought down to 8")
-        pixels = np.stack([((row.astype(np.uint32) + 128) // 257).astype(np.uint8) for row in pixels])
-    return np.asarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), np.uint8), tuple(notes)
 
 
 def _memory_of(header: Header, size: tuple[int, int]) -> int:

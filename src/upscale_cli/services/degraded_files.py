@@ -1,0 +1,94 @@
+"""The pictures that `upscale degrade` writes: each holds its own record, of which the manifest is made.
+
+So the manifest is right also after a run that was killed.
+"""
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from upscale_cli import __version__
+from upscale_cli.degradation.manifest import Record, write_manifest
+from upscale_cli.degradation.operations import Pixels
+from upscale_cli.imaging.atomic import naming_failures
+from upscale_cli.imaging.files import Metadata, Picture, write_picture
+from upscale_cli.services.outputs import Target
+from upscale_cli.services.provenance import SOFTWARE, read_provenance
+from upscale_cli.services.upscale_report import PictureReport
+
+RECORD = "Degradation"
+"""The key of a picture's text that holds its record."""
+
+
+@dataclass(frozen=True)
+class DegradedReport(PictureReport):
+    """What became of one picture.  degradation: its record, as in the manifest."""
+
+    degradation: Record | None = None
+
+
+def as_rgb8(picture: Picture) -> tuple[Picture, tuple[str, ...]]:
+    """The picture in 8-bit RGB with no more than its profile, and notes on what was left out."""
+    notes = []
+    pixels = picture.pixels
+    if picture.alpha is not None:
+        notes.append("transparency left out")
+    if pixels.dtype == np.uint16:
+        notes.append("16 bits brought down to 8")
+        pixels = np.stack([((row.astype(np.uint32) + 128) // 257).astype(np.uint8) for row in pixels])
+    icc = picture.metadata.icc if picture.channels == "rgb" else None
+    rgb = np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), np.uint8)
+    return Picture(rgb, metadata=Metadata(icc=icc)), tuple(notes)
+
+
+def cut(pixels: Pixels, scale: int) -> Pixels:
+    """(H, W, 3) less the columns at the right and the rows below that are too many for multiples of `scale`."""
+    height, width = (side - side % scale for side in pixels.shape[:2])
+    return np.ascontiguousarray(pixels[:height, :width])
+
+
+def write_with_record(picture: Picture, path: Path, record: Record) -> tuple[str, ...]:
+    """Writes a PNG, whole or not at all, into a folder that is made where there is none; returns what was left out.
+
+    Raises PictureError, ResourceError.
+    """
+    with naming_failures(path.parent, 0):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    texts = {"Software": f"{SOFTWARE} {__version__}", RECORD: json.dumps(record)}
+    return write_picture(picture, path, "PNG", provenance=texts)
+
+
+def record_in(path: Path) -> Record | None:
+    """What was written with the picture; None where there is nothing of the kind."""
+    with suppress(ValueError):
+        record = json.loads(read_provenance(path).get(RECORD, ""))
+        return record if isinstance(record, dict) else None
+    return None
+
+
+def notes_on(settings: Record, existing: Path) -> tuple[str, ...]:
+    """What to say of an existing picture where one made with `settings` is wanted."""
+    found = record_in(existing)
+    if found is None:
+        return ("it is not of this command",)
+    same = all(found.get(key) == value for key, value in settings.items())
+    return () if same else ("it was made with other settings",)
+
+
+def update_manifest(folder: Path, earlier: dict[str, Record], targets: Sequence[Target]) -> None:
+    """`earlier` less what is gone, and what the targets' files say of themselves.
+
+    Raises PictureError or ResourceError where the manifest cannot be written.
+    """
+    records = {name: record for name, record in earlier.items() if (folder / name).exists()}
+    for target in targets:
+        record = record_in(target.path) if target.path is not None else None
+        if target.path is not None and record is not None:
+            name = target.path.relative_to(folder).as_posix()
+            records[name] = {"source": target.source.name, "output": name, **record}
+    if records != earlier:
+        write_manifest(folder, records)
