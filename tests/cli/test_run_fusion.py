@@ -163,10 +163,11 @@ def test_networks_that_are_no_pair(fused: Run, folder: Path, small_model: Path, 
     draw(folder / "a.png", 60)
     state = load_file(second_model)
     options = '{"features": 4, "blocks": 1, "noise_estimate": "robust"}'
-    save_file(state, folder / "x2.safetensors", {"scale": "2", "options": options})
-    save_file(state, folder / "wide.safetensors", {"options": '{"features": 8}'})
+    about = {"method": "srrescycgan", "options": options}
+    save_file(state, folder / "x2.safetensors", about | {"scale": "2"})
+    save_file(state, folder / "wide.safetensors", {"method": "srrescycgan", "options": '{"features": 8}'})
     save_file(state, folder / "other.safetensors", {"method": "rwsr", "options": options})
-    save_file(dict(list(state.items())[1:]), folder / "missing.safetensors", {"options": options})
+    save_file(dict(list(state.items())[1:]), folder / "missing.safetensors", about)
     for name, words in (
         ("x2", "first and x2 cannot be fused: scale 4 and 2 (a pair has one method, one scale and the same options)"),
         ("wide", "first and wide cannot be fused: options {'features': 4, 'blocks': 1, "),

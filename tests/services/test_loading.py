@@ -3,15 +3,17 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from upscale_cli.errors import UsageError, WeightsError
 from upscale_cli.methods import load_method
-from upscale_cli.services.loading import describe_model, find_model, load_model
+from upscale_cli.services.fusion_report import FusionRequest
+from upscale_cli.services.loading import describe_model, describe_pair, find_model, find_partner, load_model, load_pair
 from upscale_cli.weights.catalogue import Entry
 
 
@@ -59,6 +61,39 @@ def test_metadata_that_are_not_ours(tmp_path: Path, metadata: dict[str, str]) ->
     save_file({"x": torch.zeros(1)}, path, {"method": "srrescycgan"} | metadata)
     with pytest.raises(WeightsError, match=r"a\.safetensors: its metadata"):
         describe_model(path)
+
+
+def test_the_second_network_of_a_pair(small_model: Path, second_model: Path) -> None:
+    alone = find_model("srrescgan")
+    assert isinstance(alone, Entry)
+    paired = alone.model_copy(update={"partner": "srrescycgan-aim"})
+    assert find_partner(alone, FusionRequest()) is None
+    assert find_partner(paired, FusionRequest()) == find_model("srrescycgan-aim")
+    assert find_partner(paired, FusionRequest(False)) is None
+    assert find_partner(paired, FusionRequest(partner=str(second_model))) == second_model
+    with pytest.raises(UsageError, match="--fuse: srrescgan has no second network"):
+        find_partner(alone, FusionRequest(True))
+    with pytest.raises(UsageError, match="--fuse-gamma: small has no second network"):
+        find_partner(small_model, FusionRequest(gamma=64))
+    pair = load_pair(small_model, second_model, offline=True)
+    assert pair.partner is not None
+    assert (pair.name, pair.partner.name, pair.partner.partner) == ("small", "second", None)
+    assert pair.state
+    assert pair.partner.state
+    assert describe_pair(small_model, second_model).partner == replace(pair.partner, state=None)
+
+
+def test_options_told_in_full_or_in_part_make_a_pair(small_model: Path, tmp_path: Path) -> None:
+    """As a file that says nothing and is known by its tensors, and one that says what differs from the defaults."""
+    state = load_file(small_model)
+    for name, options in (
+        ("full", {"features": 4, "blocks": 1, "noise_estimate": "upsampled"}),
+        ("wide", {"blocks": 2}),
+    ):
+        save_file(state, tmp_path / f"{name}.safetensors", {"method": "srrescycgan", "options": json.dumps(options)})
+    assert describe_pair(small_model, tmp_path / "full.safetensors").partner is not None
+    with pytest.raises(UsageError, match=r"small and wide cannot be fused: options \{.features.: 4, "):
+        describe_pair(small_model, tmp_path / "wide.safetensors")
 
 
 def test_unknown_options_are_named(tmp_path: Path) -> None:

@@ -112,12 +112,20 @@ def load_pair(
 
 def _paired(model: Model, partner: Model) -> Model:
     unlike = difference(model, partner)
-    if unlike:
+    if unlike and not _alike(model, partner):
         raise UsageError(
             f"{model.name} and {partner.name} cannot be fused: {unlike}",
             "a pair has one method, one scale and the same options",
         )
     return replace(model, partner=partner, notes=model.notes + partner.notes)
+
+
+def _alike(model: Model, partner: Model) -> bool:
+    """Whether two networks have the same tensors, though their options may be told otherwise: in full, or in part."""
+    if (model.method, model.scale) != (partner.method, partner.scale):
+        return False
+    first, second = (load_method(one.method).expected_tensors(one.options) for one in (model, partner))
+    return first == second
 
 
 def describe_model(choice: Entry | Path) -> Model:
