@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,10 +63,34 @@ def test_there_are_recipes_for_every_method():
     assert {tomllib.loads(path.read_text())["method"] for path in RECIPES} == set(ROOMS)
 
 
+def _pictures(folder: Path, tables: dict[str, Any]) -> list[str]:
+    """A picture, its partner where the recipe wants one, and the overrides that name their folders."""
+    overrides = []
+    for key, side in (("train", 80), ("lr", 20)):
+        if key in tables["data"]:
+            pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+            (folder / key).mkdir()
+            Image.fromarray(pixels).save(folder / key / "a.png")
+            overrides.append(f"data.{key}={folder / key}")
+    return overrides
+
+
+def _small_model(recipe: Path, folder: Path, overrides: list[str]) -> Path:
+    """What the recipe may start from: its own model after a step from new weights."""
+    unstarted = folder / "unstarted.toml"
+    unstarted.write_text(re.sub(r"(?m)^start = .*$", "", recipe.read_text()))
+    report = train_from_recipe(
+        unstarted, output=folder / "unstarted", overrides=overrides, device="cpu", watch=Nobody()
+    )
+    assert report.outcome is not None
+    return report.outcome.exported
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_it_parses_and_is_named_as_its_file(path: Path, tmp_path: Path):
     tables = tomllib.loads(path.read_text())
-    tables["data"]["train"] = str(tmp_path)  # the pictures need not be on this machine
+    folders = tables["data"].keys() & {"train", "lr"}
+    tables["data"] |= dict.fromkeys(folders, str(tmp_path))  # the pictures need not be on this machine
     settings = parse(load_trainer(tables["method"]).TrainingSettings, tables, str(path))
     assert settings.name == path.stem
 
@@ -74,9 +99,10 @@ def test_it_parses_and_is_named_as_its_file(path: Path, tmp_path: Path):
 def test_it_steps_once(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     # VGG-19 itself is 575 MB
     monkeypatch.setattr("upscale_cli.weights.features.load_vgg19", lambda offline: torch.nn.Conv2d(3, 2, 3))
-    pixels = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    overrides = [f"data.train={tmp_path}", *SMALL, *SMALLER[tomllib.loads(path.read_text())["method"]]]
+    tables = tomllib.loads(path.read_text())
+    overrides = [*_pictures(tmp_path, tables), *SMALL, *SMALLER[tables["method"]]]
+    if "start" in tables:
+        overrides.append(f"start={_small_model(path, tmp_path, overrides)}")
     report = train_from_recipe(path, output=tmp_path / "run", overrides=overrides, device="cpu", watch=Nobody())
     assert report.outcome is not None
     assert report.outcome.finished
