@@ -57,8 +57,8 @@ def models_table() -> str:
             continue
         model = Entry.model_validate({**entry, "name": name})
         whence = "ships with the program" if model.file else "downloaded when first used"
-        default = ", the default" if name == catalogue["default"] else ""
-        lines.append((f"`{name}`", f"x{model.scale}", model.description, whence + default, model.licence))
+        role = ", the default" if name == catalogue["default"] else ", chosen by `auto`" if model.auto else ""
+        lines.append((f"`{name}`", f"x{model.scale}", model.description, whence + role, model.licence))
     return rows(("model", "scale", "made for", "where it is", "licence"), lines)
 
 

@@ -39,8 +39,11 @@ def test_torchvision_puts_the_first_digits_into_the_name(entry):
     assert all(url.endswith(f"-{entry.sha256_prefix}.pth") for url in entry.urls)
 
 
-def test_the_default_ships_with_the_program():
-    assert CATALOGUE["default"] in BUNDLED
+def test_auto_is_the_default_and_chooses_from_what_ships_with_the_program():
+    ruled = {name for name, entry in ENTRIES.items() if entry.auto is not None}
+    assert CATALOGUE["default"] == "auto"
+    assert ruled
+    assert ruled <= BUNDLED.keys()
 
 
 @pytest.mark.parametrize("name", BUNDLED)

@@ -8,7 +8,7 @@ import pytest
 from upscale_cli.errors import UsageError, WeightsError
 from upscale_cli.methods import ROOMS
 from upscale_cli.weights import places
-from upscale_cli.weights.catalogue import Entry, FeatureNetwork, check_name, load_catalogue
+from upscale_cli.weights.catalogue import AutoRule, Entry, FeatureNetwork, check_name, load_catalogue
 
 SHA = "ab" * 32
 OWN = f'[models.mine]\nmethod = "srrescycgan"\nscale = 4\nurls = ["https://a.example/m"]\nsha256 = "{SHA}"\n'
@@ -199,3 +199,39 @@ def test_an_import_is_a_model_only_under_its_own_name(tmp_path: Path) -> None:
     catalogue = load_catalogue()
     assert catalogue.imported == {"mine"}
     assert "other" not in catalogue.entries
+
+
+def test_auto_asks_the_users_models_first_and_is_the_default(write) -> None:
+    write(OWN + "auto = { noise = [2, 9.5], jpeg = [1, 60] }\n")
+    catalogue = load_catalogue()
+    assert [entry.name for entry in catalogue.automatic] == ["mine", "srrescycgan-generic"]
+    assert (catalogue.by_picture, catalogue.default) == (True, "srrescycgan-generic")
+    rule = catalogue.upscaler("mine").auto
+    assert rule is not None
+    assert [rule.takes(noise, 60) for noise in (1.9, 2, 9.4, 9.5)] == [False, True, True, False]
+    assert [rule.takes(5, jpeg) for jpeg in (1, 60, 61, None)] == [True, True, False, False]
+    assert AutoRule().takes(0, None)
+    assert AutoRule(jpeg=(90, 100)).takes(0, None), "what never was JPEG counts as 100"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (OWN + "auto = { noise = [9, 2] }", "the lower bound comes first"),
+        (OWN + "auto = { jpeg = [0, 60] }", "jpeg"),
+        (OWN + "auto = { jpg = [1, 60] }", "unknown key 'auto.jpg'"),
+        (OWN.replace("scale = 4", "scale = 2") + "auto = {}", "one scale for all that auto chooses from"),
+        (OWN.replace("mine", "auto"), "is no model's name"),
+        (OWN.replace("mine", "Auto"), "is no model's name"),
+    ],
+)
+def test_rules_that_cannot_be(write, text: str, fault: str) -> None:
+    write(text)
+    with pytest.raises(UsageError) as error:
+        load_catalogue()
+    assert fault in str(error.value)
+
+
+def test_auto_is_no_single_model() -> None:
+    with pytest.raises(UsageError, match="auto: chooses for each picture"):
+        load_catalogue().upscaler("auto")

@@ -99,6 +99,8 @@ class RunConsole:
     def _settings(self, report: "PictureReport") -> None:
         if self._verbose:
             tiles = f"tile {report.tile} ({report.tiles} tiles)" if report.tile else "in one piece"
+            if report.choice is not None:
+                self._line(f"  {report.choice.words}")
             self._line(f"  model {report.model} ({report.sha256[:12]}), {report.precision}, {tiles}")
             if report.fusion is not None:
                 self._line(f"  {report.fusion.words}")
@@ -159,8 +161,8 @@ def run_console(*, quiet: bool, verbose: bool, as_json: bool) -> Iterator[RunCon
 def _planned(report: "PictureReport") -> str:
     memory = f"{(report.memory or 0) / 2**20:,.0f} MiB"
     tiles = f"{report.tiles} tile{'' if report.tiles == 1 else 's'}"
-    fused = f", {report.fusion.words}" if report.fusion is not None else ""
-    return f"{report.input} -> {report.output}: {_size(report)}, {report.precision}, {tiles}, about {memory}{fused}"
+    decided = "".join(f", {part.words}" for part in (report.choice, report.fusion) if part is not None)
+    return f"{report.input} -> {report.output}: {_size(report)}, {report.precision}, {tiles}, about {memory}{decided}"
 
 
 def _size(report: "PictureReport") -> str:

@@ -16,14 +16,19 @@ def complete_models(incomplete: str) -> list[str]:
     return [name for name in load_catalogue().upscalers if name.startswith(incomplete)]
 
 
+def _complete_with_auto(incomplete: str) -> list[str]:
+    return [name for name in ("auto",) if name.startswith(incomplete)] + complete_models(incomplete)
+
+
 Model = Annotated[
     str | None,
     typer.Option(
         "-n",
         "--model",
-        metavar="NAME|FILE",
-        help="A model's name or a checkpoint file.",
-        autocompletion=complete_models,
+        metavar="auto|NAME|FILE",
+        help="A model's name, a checkpoint file, or auto: the one that suits each picture's noise and JPEG quality. "
+        "Default: auto.",
+        autocompletion=_complete_with_auto,
     ),
 ]
 SelfEnsemble = Annotated[

@@ -62,13 +62,13 @@ class Enlarger:
     budget: bytes that everything together should stay within.
     """
 
-    def __init__(self, model: Model, request: UpscaleRequest) -> None:
-        """Raises UsageError for a device that is not there."""
+    def __init__(self, model: Model, request: UpscaleRequest, budget: int | None = None) -> None:
+        """budget: None for what `request` allows.  Raises UsageError for a device that is not there."""
         self._model = model
         self._request = request
         self._device = choose_device(request.device)
         prepare_device(self._device)
-        self.budget = memory_budget(request.memory)
+        self.budget = memory_budget(request.memory) if budget is None else budget
         self._networks: dict[tuple[str, torch.dtype], AnyNetwork] = {}
 
     def number_formats(self) -> list[torch.dtype]:

@@ -9,13 +9,15 @@ from upscale_cli.imaging import quality
 from upscale_cli.imaging.files import Header, Picture
 from upscale_cli.imaging.picture import Samples
 from upscale_cli.imaging.resize import BICUBIC, resize
+from upscale_cli.services.auto_worker import AutoWorker
+from upscale_cli.services.choose_model import select
 from upscale_cli.services.evaluate_report import EvaluateReport, EvaluateRequest, PictureScores, Score
 from upscale_cli.services.evaluation_measures import Measure, find_measures, score
 from upscale_cli.services.evaluation_pairs import Pixels, as_rgb8, find_pairs, read_pair, reduction
 from upscale_cli.services.inputs import Input
-from upscale_cli.services.loading import find_model, find_partner, load_pair
 from upscale_cli.services.outputs import Target
 from upscale_cli.services.picture_job import Job, memory_of
+from upscale_cli.services.upscale_images import worker_for
 from upscale_cli.services.upscale_worker import Worker
 
 Compare = Callable[[Input, Samples, Pixels], Score]
@@ -48,29 +50,26 @@ def evaluate_model(request: EvaluateRequest, watch: Watch) -> EvaluateReport:
     """
     request.check()
     reduce = reduction(request.degrade or "clean")
-    choice = find_model(request.upscale.model)
-    partner = find_partner(choice, request.upscale.fusion)
+    selection = select(request.upscale.model, request.upscale.fusion)
+    scale = selection.sketch.scale
     pairs = find_pairs(request.hr, request.lr)
     compare = partial(_compared, request.protocol, find_measures(request, partial(watch.downloading, "alexnet")))
-    model = load_pair(choice, partner, offline=request.upscale.offline, progress=watch.downloading)
-    for note in model.notes:
-        watch.message(note)
-    worker = Worker(model, request.upscale, watch)
+    worker = worker_for(selection, request.upscale, watch)
     pictures = []
     for number, (hr, lr) in enumerate(pairs, 1):
         watch.started(hr.name, number, len(pairs))
         try:
-            original, small = read_pair(hr, lr, model.scale, reduce, request.seed)
-            job = _job(hr, small, original, paired=partner is not None)
+            original, small = read_pair(hr, lr, scale, reduce, request.seed)
+            job = _job(hr, small, original, paired=selection.paired)
             scores = _scores(worker, job, original, compare)
         except PictureError as error:
             scores = PictureScores(hr.name, cause=error)
         watch.measured(scores)
         pictures.append(scores)
-    return EvaluateReport(model.name, model.sha256, model.scale, request.metrics, tuple(pictures))
+    return EvaluateReport(worker.name, worker.sha256, scale, request.metrics, tuple(pictures))
 
 
-def _scores(worker: Worker, job: Job, original: Pixels, compare: Compare) -> PictureScores:
+def _scores(worker: Worker | AutoWorker, job: Job, original: Pixels, compare: Compare) -> PictureScores:
     """Upscales the job's picture as `upscale run` would, and compares.  Raises PictureError, ResourceError."""
     assert job.picture is not None
     hr = job.target.source
@@ -79,7 +78,7 @@ def _scores(worker: Worker, job: Job, original: Pixels, compare: Compare) -> Pic
     done = worker.compute(job)
     assert done.picture is not None
     assert done.report is not None
-    fused = () if done.report.fusion is None else (done.report.fusion.words,)
+    decided = tuple(part.words for part in (done.report.choice, done.report.fusion) if part is not None)
     return PictureScores(
         hr.name,
         job.size,
@@ -87,7 +86,7 @@ def _scores(worker: Worker, job: Job, original: Pixels, compare: Compare) -> Pic
         bicubic,
         done.report.precision,
         done.report.seconds,
-        fused + done.report.notes,
+        decided + done.report.notes,
     )
 
 

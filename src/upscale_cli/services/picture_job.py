@@ -9,7 +9,7 @@ from upscale_cli.errors import PictureError, UsageError
 from upscale_cli.imaging.files import Header, Picture, check_output, read_header
 from upscale_cli.services.inputs import is_folder
 from upscale_cli.services.outputs import Target
-from upscale_cli.services.upscale_report import PictureReport, UpscaleRequest
+from upscale_cli.services.upscale_report import Choice, PictureReport, UpscaleRequest
 
 MAX_OUTPUT_PIXELS = 2**30
 """1.07 gigapixels, 32,768 squared."""
@@ -25,7 +25,7 @@ class Job:
 
     source: the file, or what standard input gave.  network_size and size: (width, height) as the network gives it and
     as it is written.  memory: bytes it takes at its fullest, the network's own apart.  gate_path and gate: where the
-    decision about fusion is to be written, None for nowhere, and what.
+    decision about fusion is to be written, None for nowhere, and what.  choice: how the model was chosen, if it was.
     """
 
     target: Target
@@ -39,6 +39,7 @@ class Job:
     report: PictureReport | None = None
     gate_path: Path | None = None
     gate: Picture | None = None
+    choice: Choice | None = None
 
 
 def inspect(target: Target, request: UpscaleRequest, network_scale: int, *, paired: bool = False) -> Job:

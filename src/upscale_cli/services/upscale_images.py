@@ -5,40 +5,46 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from upscale_cli.errors import PictureError, ResourceError
 from upscale_cli.imaging.atomic import sweep_temporaries
 from upscale_cli.imaging.formats import format_for
+from upscale_cli.services.choose_model import Selection, select
 from upscale_cli.services.inputs import collect_inputs
-from upscale_cli.services.loading import Model, describe_pair, find_model, find_partner, load_model, load_pair
+from upscale_cli.services.loading import Model, load_model, load_pair
 from upscale_cli.services.outputs import Naming, Target, plan_outputs
 from upscale_cli.services.pipeline import failure, run_overlapped, settled_at_once
 from upscale_cli.services.provenance import made_otherwise, provenance
 from upscale_cli.services.upscale_report import PictureReport, UpscaleReport, UpscaleRequest
-from upscale_cli.weights.catalogue import Entry, load_catalogue
+from upscale_cli.weights.catalogue import AUTO, load_catalogue
 
-Pair = tuple[Entry | Path, Entry | Path | None]
-"""The model, and its partner where there is one."""
+if TYPE_CHECKING:
+    from upscale_cli.services.auto_worker import AutoWorker
+    from upscale_cli.services.upscale_worker import Worker
 
 
-class Watch(Protocol):
-    """Who watches a run: the command line's progress, or nobody."""
+class Loading(Protocol):
+    """Who watches a model being loaded and at work."""
 
     def downloading(self, name: str, done: int, total: int | None) -> None:
         """A checkpoint comes in."""
 
-    def started(self, name: str, number: int, count: int) -> None:
-        """A picture's turn."""
-
     def advanced(self, share: float) -> None:
         """The current picture is done to this share, in [0, 1]."""
 
-    def finished(self, report: PictureReport) -> None:
-        """A picture is written, skipped or failed; perhaps called from another thread."""
-
     def message(self, text: str) -> None:
         """Something the user should know."""
+
+
+class Watch(Loading, Protocol):
+    """Who watches a run: the command line's progress, or nobody."""
+
+    def started(self, name: str, number: int, count: int) -> None:
+        """A picture's turn."""
+
+    def finished(self, report: PictureReport) -> None:
+        """A picture is written, skipped or failed; perhaps called from another thread."""
 
 
 def upscale_images(request: UpscaleRequest, watch: Watch) -> UpscaleReport:
@@ -46,22 +52,20 @@ def upscale_images(request: UpscaleRequest, watch: Watch) -> UpscaleReport:
     WeightsError where there is no model."""
     started = time.monotonic()
     request.check()
-    choice = find_model(request.model)
-    partner = find_partner(choice, request.fusion)
-    sketch = describe_pair(choice, partner)
+    selection = select(request.model, request.fusion)
     inputs = collect_inputs(request.inputs, recursive=request.recursive)
-    targets = plan_outputs(inputs, _naming(request, sketch))
+    targets = plan_outputs(inputs, _naming(request, selection.sketch))
     if len(targets) < len(inputs):
         watch.message(f"left out: {len(inputs) - len(targets)} pictures that an earlier run made of the others")
-    notes_of = partial(_notes_on, request, sketch)
+    notes_of = partial(_notes_on, request, selection)
     waiting, reports = settled_at_once(targets, notes_of, watch, overwrite=request.overwrite)
     stopped: ResourceError | None = None
-    if waiting and partner is not None and request.fusion.settings.warning:
+    if waiting and selection.paired and request.fusion.settings.warning:
         watch.message(request.fusion.settings.warning)
     if waiting and request.dry_run:
-        reports += _planned(waiting, request, (choice, partner), sketch, watch)
+        reports += _planned(waiting, request, selection, watch)
     elif waiting:
-        done, stopped = _done(waiting, request, (choice, partner), watch)
+        done, stopped = _done(waiting, request, selection, watch)
         reports += done
     order = {target.source.name: i for i, target in enumerate(targets)}
     reports.sort(key=lambda report: order[report.input])
@@ -76,26 +80,27 @@ def _naming(request: UpscaleRequest, model: Model) -> Naming:
         request.scale_label(model.scale),
         model.name,
         request.overwrite,
-        frozenset(load_catalogue().entries),
+        frozenset(load_catalogue().entries) | {AUTO},
         request.fusion.save_gate,
     )
 
 
-def _notes_on(request: UpscaleRequest, model: Model, existing: Path) -> tuple[str, ...]:
-    other = made_otherwise(existing, provenance(request, model))
-    return ("it was made with other settings",) if other else ()
+def _notes_on(request: UpscaleRequest, selection: Selection, existing: Path) -> tuple[str, ...]:
+    wanted = provenance(request, selection.sketch)
+    if selection.automatic:  # which model, and whether it fuses, the picture itself decides
+        del wanted["Fusion"]
+    return ("it was made with other settings",) if made_otherwise(existing, wanted) else ()
 
 
 def _planned(
-    targets: Sequence[Target], request: UpscaleRequest, pair: Pair, sketch: Model, watch: Watch
+    targets: Sequence[Target], request: UpscaleRequest, selection: Selection, watch: Watch
 ) -> list[PictureReport]:
     """Reports of what would be done.  A model in the catalogue is taken at its word, a file is looked into."""
-    from upscale_cli.services.upscale_worker import Worker  # imports torch, which is not needed to skip pictures
-
-    for choice in pair:
-        if isinstance(choice, Path):
-            load_model(choice, offline=True)
-    worker = Worker(sketch, request, watch)
+    for pair in selection.pairs:
+        for choice in (pair.model, pair.partner):
+            if isinstance(choice, Path):
+                load_model(choice, offline=True)
+    worker = worker_for(selection, request, watch, planning=True)
     reports = []
     for target in targets:
         try:
@@ -107,15 +112,29 @@ def _planned(
     return reports
 
 
-def _done(
-    targets: Sequence[Target], request: UpscaleRequest, pair: Pair, watch: Watch
-) -> tuple[list[PictureReport], ResourceError | None]:
+def worker_for(
+    selection: Selection, request: UpscaleRequest, watch: Loading, *, planning: bool = False
+) -> "Worker | AutoWorker":
+    """What does the pictures; with `planning` it needs no tensors.  Raises WeightsError, ResourceError."""
+    # They import torch, which is not needed to skip pictures.
+    from upscale_cli.services.auto_worker import AutoWorker
     from upscale_cli.services.upscale_worker import Worker
 
-    model = load_pair(*pair, offline=request.offline, progress=watch.downloading)
+    if selection.automatic:
+        return AutoWorker(selection, request, watch, planning=planning)
+    if planning:
+        return Worker(selection.sketch, request, watch)
+    (pair,) = selection.pairs
+    model = load_pair(pair.model, pair.partner, offline=request.offline, progress=watch.downloading)
     for note in model.notes:
         watch.message(note)
-    worker = Worker(model, request, watch)
+    return Worker(model, request, watch)
+
+
+def _done(
+    targets: Sequence[Target], request: UpscaleRequest, selection: Selection, watch: Watch
+) -> tuple[list[PictureReport], ResourceError | None]:
+    worker = worker_for(selection, request, watch)
     for folder in {path.parent for target in targets for path in (target.path, target.gate) if path is not None}:
         with suppress(OSError):
             sweep_temporaries(folder)

@@ -78,10 +78,29 @@ class UpscaleRequest:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """A model that was chosen for one picture.  noise: levels of 255.  jpeg: quality, None without a trace of it."""
+
+    model: str
+    noise: float
+    jpeg: int | None
+
+    @property
+    def words(self) -> str:
+        """Why this model, in a line."""
+        jpeg = "no JPEG" if self.jpeg is None else f"JPEG {self.jpeg}"
+        return f"auto: noise {self.noise:.1f}, {jpeg} -> {self.model}"
+
+    def record(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {"noise": round(self.noise, 2), "jpeg": self.jpeg}
+
+
+@dataclass(frozen=True)
 class PictureReport:
     """What became of one picture.  Sizes are (width, height); seconds are those of the network.
 
-    cause: what failed it.
+    choice: how its model was chosen, None where it was named.  cause: what failed it.
     """
 
     input: str
@@ -97,6 +116,7 @@ class PictureReport:
     memory: int | None = None
     seconds: float | None = None
     fusion: FusionReport | None = None
+    choice: Choice | None = None
     notes: tuple[str, ...] = ()
     cause: UpscaleError | None = None
 
@@ -109,6 +129,7 @@ class PictureReport:
         """As a JSON object: everything that is known."""
         known = {key: value for key, value in vars(self).items() if key != "cause"} | {"error": self.error}
         known["fusion"] = self.fusion and self.fusion.record()
+        known |= {"choice": None, "auto": self.choice and self.choice.record()}
         return {key: value for key, value in known.items() if value not in (None, "", ())}
 
 

@@ -45,15 +45,16 @@ class Advance(Protocol):
 class Worker:
     """The stages of a picture (a `services.pipeline.Stages`).
 
-    budget: bytes that everything together should stay within.
+    name, sha256: of the model.  budget: bytes that everything together should stay within.
     """
 
-    def __init__(self, model: Model, request: UpscaleRequest, watch: Advance) -> None:
-        """Raises UsageError for a device that is not there."""
+    def __init__(self, model: Model, request: UpscaleRequest, watch: Advance, budget: int | None = None) -> None:
+        """budget: None for what `request` allows.  Raises UsageError for a device that is not there."""
         self._model = model
+        self.name, self.sha256 = model.name, model.sha256
         self._request = request
         self._watch = watch
-        self._enlarger = Enlarger(model, request)
+        self._enlarger = Enlarger(model, request, budget)
         self.budget = self._enlarger.budget
 
     def inspect(self, target: Target) -> Job:
@@ -62,7 +63,11 @@ class Worker:
 
     def plan(self, target: Target) -> PictureReport:
         """What would be done, without decoding or computing anything.  Raises PictureError as `inspect`."""
-        job, enlarger = self.inspect(target), self._enlarger
+        return self.planned(self.inspect(target))
+
+    def planned(self, job: Job) -> PictureReport:
+        """What would be done to the job's picture."""
+        enlarger = self._enlarger
         formats = enlarger.number_formats()
         network = enlarger.network(formats[-1])
         tile, notes = enlarger.tile(network, job)
@@ -72,16 +77,8 @@ class Worker:
         return replace(report, precision=precision, fusion=fusion, notes=job.notes + notes + self._over_budget(job))
 
     def read(self, job: Job) -> Job:
-        """Decodes the picture.  Raises PictureError for a damaged one, or for want of memory."""
-        free = free_memory()
-        if job.memory > free:
-            name, (width, height) = job.target.source.name, job.size
-            raise PictureError(
-                f"{name}: {width} x {height} pixels need about {job.memory / _GIB:.1f} GiB, {free / _GIB:.1f} are free",
-                "close other programs, or choose a smaller scale",
-            )
-        job.picture = read_picture(job.source)
-        return job
+        """As the function `read`."""
+        return read(job)
 
     def compute(self, job: Job) -> Job:
         """Runs the network; `job.picture` becomes the enlarged picture.  Raises PictureError, ResourceError."""
@@ -140,7 +137,21 @@ class Worker:
             tile,
             len(plan_tiles(header.height, header.width, tile, network.halo)),
             self._enlarger.memory(network, tile, job),
+            choice=job.choice,
         )
+
+
+def read(job: Job) -> Job:
+    """Decodes the picture.  Raises PictureError for a damaged one, or for want of memory."""
+    free = free_memory()
+    if job.memory > free:
+        name, (width, height) = job.target.source.name, job.size
+        raise PictureError(
+            f"{name}: {width} x {height} pixels need about {job.memory / _GIB:.1f} GiB, {free / _GIB:.1f} are free",
+            "close other programs, or choose a smaller scale",
+        )
+    job.picture = read_picture(job.source)
+    return job
 
 
 def _label(dtype: torch.dtype) -> str:

@@ -20,6 +20,9 @@ from upscale_cli.weights import places
 IMPORTED_SUFFIX = ".entry.json"
 """An imported checkpoint is described by `<name>.entry.json` beside it in the cache."""
 
+AUTO = "auto"
+"""What stands for the model that each picture's noise and JPEG quality ask for; no model is called so."""
+
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # Windows opens a device for these names, whatever follows the first dot; refused everywhere so that a cache can move.
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com\d|lpt\d)(\..*)?", re.IGNORECASE)
@@ -32,6 +35,8 @@ def check_name(name: str) -> str:
         raise ValueError(
             "a name is 1 to 64 letters, digits, '.', '_' or '-', begins with a letter or digit, is no device"
         )
+    if name.casefold() == AUTO:
+        raise ValueError(f"'{AUTO}' stands for the model that suits each picture, and is no model's name")
     return name
 
 
@@ -79,10 +84,33 @@ class Checkpoint(Settings):
         return self
 
 
+class AutoRule(Settings):
+    """Which pictures `--model auto` gives to a model: those that fulfil both conditions; None is always fulfilled."""
+
+    noise: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(gt=0)]] | None = None
+    """From so many levels of 255 on, and below so many."""
+    jpeg: tuple[Annotated[int, Field(ge=1, le=100)], Annotated[int, Field(ge=1, le=100)]] | None = None
+    """The lowest JPEG quality and the highest; a picture that never was JPEG counts as 100."""
+
+    @model_validator(mode="after")
+    def _ascends(self) -> "AutoRule":
+        for name, bounds in (("noise", self.noise), ("jpeg", self.jpeg)):
+            if bounds is not None and bounds[0] > bounds[1]:
+                raise ValueError(f"{name} = {list(bounds)}: the lower bound comes first")
+        return self
+
+    def takes(self, noise: float, jpeg: int | None) -> bool:
+        """Whether a picture with these estimates is for this model."""
+        quality = 100 if jpeg is None else jpeg
+        quiet = self.noise is None or self.noise[0] <= noise < self.noise[1]
+        return quiet and (self.jpeg is None or self.jpeg[0] <= quality <= self.jpeg[1])
+
+
 class Entry(Checkpoint):
     """A model that upscales.  options: what the method must know about this checkpoint (its room's README says).
 
-    partner: the upscaler with whose picture this one's is fused where it is dark.
+    partner: the upscaler with whose picture this one's is fused where it is dark.  auto: the pictures that
+    `--model auto` gives to it, None for none at all.
     """
 
     role: Literal["upscaler"] = "upscaler"
@@ -90,6 +118,7 @@ class Entry(Checkpoint):
     scale: int = Field(ge=1, le=16)
     options: dict[str, Any] = Field(default_factory=dict)
     partner: SafeName | None = None
+    auto: AutoRule | None = None
 
 
 class FeatureNetwork(Checkpoint):
@@ -131,11 +160,16 @@ class Catalogue:
     """All known checkpoints by name, in the order of the files.
 
     default: the name used when none is asked for.  imported: the names that live in the cache alone.
+    automatic: the models among which `--model auto` chooses, in the order in which they are asked; the last takes what
+    no other does.  by_picture: whether that is done when no model is asked for; `default` is then the last of them, for
+    what needs one model.
     """
 
     entries: Mapping[str, Entry | FeatureNetwork]
     default: str
     imported: frozenset[str] = frozenset()
+    automatic: tuple[Entry, ...] = ()
+    by_picture: bool = False
 
     @property
     def upscaler_entries(self) -> list[Entry]:
@@ -159,6 +193,8 @@ class Catalogue:
         """The checkpoint called `name`.  Raises UsageError with the nearest names."""
         if name in self.entries:
             return self.entries[name]
+        if name == AUTO:
+            raise UsageError(f"{AUTO}: chooses for each picture anew, one model is needed here", "name it")
         near = difflib.get_close_matches(name, self.entries, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise UsageError(f"unknown model {name!r}", hint + "'upscale models list' shows them all")
@@ -188,7 +224,13 @@ def load_catalogue() -> Catalogue:
         _check_partner(entries[name], entries, f"{path}: models.{name}.partner")
     if isinstance(entries.get(default), FeatureNetwork):
         raise UsageError(f"{chosen_in}: default: {default!r} is a feature network and upscales nothing")
-    return Catalogue(entries, default, frozenset(entry.name for entry in imported if entries[entry.name] is entry))
+    automatic = _automatic(entries, found_in, own_path)
+    by_picture = default == AUTO
+    if by_picture and not automatic:
+        raise UsageError(f"{chosen_in}: default: no model has a table 'auto'", "give one, or name a model")
+    still_imported = frozenset(entry.name for entry in imported if entries[entry.name] is entry)
+    default = automatic[-1].name if by_picture else default
+    return Catalogue(entries, default, still_imported, automatic, by_picture)
 
 
 def _read(path: Path) -> _CatalogueFile:
@@ -235,6 +277,25 @@ def _check_partner(entry: Entry | FeatureNetwork, entries: Mapping[str, Entry | 
             f"{where}: {entry.name} and {partner.name} cannot be fused: {unlike}",
             "a pair has one method, one scale and the same options",
         )
+
+
+def _automatic(
+    entries: Mapping[str, Entry | FeatureNetwork], found_in: Mapping[str, Path], own_path: Path
+) -> tuple[Entry, ...]:
+    """The models with a rule for `--model auto`, the user's before the program's.
+
+    Raises UsageError for different scales: an output's name has the scale, and is there before the picture is read.
+    """
+    ruled = [entry for name in found_in if isinstance(entry := entries[name], Entry) and entry.auto is not None]
+    ruled.sort(key=lambda entry: found_in[entry.name] == own_path)
+    for entry in ruled:
+        if entry.scale != ruled[-1].scale:
+            raise UsageError(
+                f"{found_in[entry.name]}: models.{entry.name}.auto: x{entry.scale}, {ruled[-1].name} is "
+                f"x{ruled[-1].scale}",
+                "one scale for all that auto chooses from",
+            )
+    return tuple(ruled)
 
 
 def _imported(cache: Path) -> list[Entry]:
