@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FILE_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
 DEFAULT_METHOD, DEFAULT_SCALE = "srrescycgan", 4
 """Of a file that no method recognises, so that an error can say what is missing in it."""
+OWN = {"method", "scale", "options"}
+"""A file's metadata that this program writes; one that has none of them is known by its tensors."""
 Progress = Callable[[int, int | None], None]
 NamedProgress = Callable[[str, int, int | None], None]
 
@@ -137,7 +139,7 @@ def describe_model(choice: Entry | Path) -> Model:
         return Model(choice.name, choice.method, choice.scale, choice.options, choice.sha256 or "")
     try:
         about = safetensors_metadata(choice, choice.read_bytes()) if is_safetensors(choice) else {}
-        words = _own_words(choice, about) if "method" in about else _by_its_tensors(choice)
+        words = _own_words(choice, about) if about.keys() & OWN else _by_its_tensors(choice)
         return Model(choice.stem, *words, hash_file(choice)[0])
     except OSError as error:
         raise WeightsError(f"{choice}: cannot be read: {error.strerror}", "check its rights") from error
@@ -162,7 +164,7 @@ def _checked_state(path: Path, model: Model, source: str) -> "Mapping[str, Tenso
 
 def _own_words(path: Path, about: Mapping[str, str]) -> tuple[str, int, dict[str, Any]]:
     """Method, scale and options as the file's metadata give them."""
-    method = about["method"]
+    method = about.get("method", DEFAULT_METHOD)
     try:
         options = json.loads(about.get("options", "{}"))
         scale = int(about.get("scale") or options.get("scale", DEFAULT_SCALE))
