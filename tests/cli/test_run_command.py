@@ -207,14 +207,14 @@ def test_models_that_do_not_fit(upscale: Run, picture: Path, small_model: Path, 
     save_file(missing, folder / "missing.safetensors", {"options": '{"features": 4, "blocks": 1}'})
     save_file(state, folder / "other.safetensors", {"method": "diffusion"})
     save_file(state, folder / "odd.safetensors", {"options": "[1"})
-    save_file(state, folder / "size.safetensors")
+    save_file(state, folder / "size.safetensors", {"method": "srrescycgan"})
     (folder / "cut.safetensors").write_bytes(small_model.read_bytes()[:-100])
     (folder / "page.pth").write_text("<!doctype html><title>Sign in</title>")
     words = {
         "missing.safetensors": "1 missing: ",
         "other.safetensors": "method 'diffusion'",
         "odd.safetensors": "metadata are damaged",
-        "size.safetensors": "missing",
+        "size.safetensors": "features 4 instead of 64",
         "cut.safetensors": "damaged",
         "page.pth": "is a web page, not a checkpoint",
     }
