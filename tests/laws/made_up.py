@@ -56,6 +56,9 @@ MADE_UP = {
         {"alpha": 0.5},
     ),
     "rwsr": MadeUp("rwsr", {"groups": 2, "blocks": 2, "features": 16, "reduction": 4}, {"head.0.weight": 2.0}),
+    "rwsr-replicate": MadeUp(
+        "rwsr", {"groups": 1, "blocks": 2, "features": 16, "reduction": 4, "padding": "replicate"}
+    ),
     "rwsr-x3": MadeUp("rwsr", {"groups": 1, "blocks": 1, "features": 16, "reduction": 4, "scale": 3}),
 }
 

@@ -18,10 +18,10 @@ HEIGHT, WIDTH = 17, 22
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture
-def generator() -> Generator:
+@pytest.fixture(params=["zeros", "replicate"])
+def generator(request: pytest.FixtureRequest) -> Generator:
     torch.manual_seed(0)
-    return Generator(SETTINGS)
+    return Generator(SETTINGS.model_copy(update={"padding": request.param}))
 
 
 def outer(x: Tensor, tile: Tile) -> Tensor:

@@ -14,10 +14,14 @@ HEIGHT, WIDTH = 11, 14
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(params=[2, 3, 4, 8], ids=lambda scale: f"x{scale}")
+@pytest.fixture(
+    params=[(2, "zeros"), (3, "zeros"), (4, "zeros"), (8, "zeros"), (3, "replicate"), (4, "replicate")],
+    ids=lambda made: f"x{made[0]}-{made[1]}",
+)
 def parts(request: pytest.FixtureRequest) -> Reconstruction:
     torch.manual_seed(0)
-    settings = GeneratorSettings(groups=1, blocks=1, features=16, reduction=4, scale=request.param)
+    scale, padding = request.param
+    settings = GeneratorSettings(groups=1, blocks=1, features=16, reduction=4, scale=scale, padding=padding)
     with torch.no_grad():
         return Generator(settings).kernels().reconstruction
 

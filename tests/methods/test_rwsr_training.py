@@ -1,5 +1,6 @@
 """RWSR's training: its two objectives, its two stages, what it exports."""
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from upscale_cli.errors import WeightsError
+from upscale_cli.losses.flat import FLAT_LEVELS
 from upscale_cli.methods.rwsr.generator import Generator
-from upscale_cli.methods.rwsr.training import Training, TrainingSettings, prepare
+from upscale_cli.methods.rwsr.training import FLAT_TURNS, Training, TrainingSettings, prepare
 from upscale_cli.training.datasets import Batch
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -171,14 +173,36 @@ def test_the_discriminator_stands_in_for_vgg(tmp_path: Path):
     assert prepare(stage.settings, lambda text: None).D is not None  # without VGG-19 at hand
 
 
+def test_all_flat_colours_have_their_turn(tmp_path: Path):
+    generator = {"groups": 1, "blocks": 1, "features": 8, "reduction": 2, "padding": "replicate"}
+    stage = _prepare(tmp_path, loss={"l1": 1, "flat": 2}, generator=generator)
+    batch, terms = stage.draw(0, TWO), []
+
+    def update(group: str, seen: Mapping[str, Tensor]) -> None:
+        terms.append(seen["flat"].item())
+
+    for step in range(FLAT_TURNS):
+        stage.step(step, batch, update)
+    colours = list(itertools.product(FLAT_LEVELS, repeat=3))
+    expected = []
+    for colour in torch.tensor(colours):
+        flat = colour[None, :, None, None]
+        with torch.no_grad():
+            expected.append(2 * (stage.G(flat.expand(1, 3, 3, 3)) - flat).abs().mean().item() / 255)
+    turns = [np.mean(expected[step::FLAT_TURNS]) for step in range(FLAT_TURNS)]
+    assert terms == pytest.approx(turns, rel=1e-4)
+    assert all({colour[2] for colour in colours[step::FLAT_TURNS]} == set(FLAT_LEVELS) for step in range(FLAT_TURNS))
+
+
 @pytest.mark.parametrize(
     ("tables", "fault"),
     [
+        ({"loss": {"flat": 1}}, "needs generator.padding = 'replicate'"),
         ({"loss": {"per": 1, "features": "discriminator"}}, "needs loss.gan"),
         ({"loss": {"gan": 1}, "discriminator": {"kind": "patch"}, "generator": {"scale": 2}}, "at least 24 pixels"),
     ],
 )
-def test_terms_that_have_no_discriminator_are_refused(tmp_path: Path, tables: dict[str, Any], fault: str):
+def test_terms_that_cannot_be_had_are_refused(tmp_path: Path, tables: dict[str, Any], fault: str):
     with pytest.raises(ValidationError, match=fault):
         _prepare(tmp_path, **tables)
 

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from upscale_cli.errors import WeightsError
 from upscale_cli.losses.adversarial import ragan_discriminator_loss, ragan_generator_loss
+from upscale_cli.losses.flat import FLAT_LEVELS
 from upscale_cli.losses.similarity import ms_ssim_loss, ssim_loss
 from upscale_cli.methods.srrescycgan.generator import Generator
 from upscale_cli.methods.srrescycgan.losses import cycle_loss
-from upscale_cli.methods.srrescycgan.training import FLAT_LEVELS, Training, TrainingSettings, prepare
+from upscale_cli.methods.srrescycgan.training import Training, TrainingSettings, prepare
 from upscale_cli.training.datasets import Batch
 
 TWO = range(2)

@@ -20,6 +20,8 @@ class GeneratorSettings(Settings):
     """Feature maps of every convolution but the last (RCAN: 64)."""
     reduction: int = Field(default=16, ge=1)
     """How many times fewer maps channel attention has in its middle (RCAN: 16)."""
+    padding: Literal["zeros", "replicate"] = "zeros"
+    """What convolutions find beyond the picture's border: zeros (RCAN), or, ours, its outermost pixels again."""
 
     @model_validator(mode="after")
     def _leaves_a_middle(self) -> "GeneratorSettings":

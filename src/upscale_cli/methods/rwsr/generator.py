@@ -1,7 +1,7 @@
 """G of RWSR (section 3.2.1): RCAN, the residual channel attention network (Zhang et al., ECCV 2018).
 
 Everything in this room works on RGB in [0, 255], as the official code does; `network.py` is the door where [0, 1] is
-rescaled. Beyond the picture's border every convolution finds zeros.
+rescaled. Beyond the picture's border every convolution finds what `padding` says.
 
 The network is a row of steps on feature maps, each a function: `head`; for each block `residual`, and what `attention`
 makes of its means; `joined` at the end of a group and of the body; `reconstruct`, in a file of its own. A step computes
@@ -12,7 +12,6 @@ the halo that is named. Only `attention` needs the whole picture, the mean of ev
 from typing import NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upscale_cli.inference.tiling import WHOLE, Edges
@@ -71,19 +70,24 @@ class ChannelAttention(nn.Module):
 class RCAB(nn.Module):
     """Residual channel attention block: 3x3, ReLU, 3x3, channel attention, added to what came in."""
 
-    def __init__(self, features: int, reduction: int) -> None:
+    def __init__(self, settings: GeneratorSettings) -> None:
         super().__init__()
+        features = settings.features
         self.body = nn.Sequential(
-            _conv3x3(features, features), nn.ReLU(), _conv3x3(features, features), ChannelAttention(features, reduction)
+            _conv3x3(features, features, settings),
+            nn.ReLU(),
+            _conv3x3(features, features, settings),
+            ChannelAttention(features, settings.reduction),
         )
 
 
 class ResidualGroup(nn.Module):
     """Blocks and a convolution, added to what came in."""
 
-    def __init__(self, blocks: int, features: int, reduction: int) -> None:
+    def __init__(self, settings: GeneratorSettings) -> None:
         super().__init__()
-        self.body = nn.Sequential(*(RCAB(features, reduction) for _ in range(blocks)), _conv3x3(features, features))
+        blocks = (RCAB(settings) for _ in range(settings.blocks))
+        self.body = nn.Sequential(*blocks, _conv3x3(settings.features, settings.features, settings))
 
 
 class Generator(nn.Module):
@@ -98,12 +102,10 @@ class Generator(nn.Module):
         self.settings = s = settings or GeneratorSettings()
         self.sub_mean = _mean_shift(-1)
         self.add_mean = _mean_shift(1)
-        self.head = nn.Sequential(_conv3x3(3, s.features))
-        self.body = nn.Sequential(
-            *(ResidualGroup(s.blocks, s.features, s.reduction) for _ in range(s.groups)),
-            _conv3x3(s.features, s.features),
-        )
-        self.tail = nn.Sequential(_upsampler(s.scale, s.features), _conv3x3(s.features, 3))
+        self.head = nn.Sequential(_conv3x3(3, s.features, s))
+        groups = (ResidualGroup(s) for _ in range(s.groups))
+        self.body = nn.Sequential(*groups, _conv3x3(s.features, s.features, s))
+        self.tail = nn.Sequential(_upsampler(s), _conv3x3(s.features, 3, s))
 
     def kernels(self, body: torch.dtype = torch.float32) -> Kernels:
         """The tensors of all steps; differentiable, so that training and inference share one network.
@@ -140,7 +142,7 @@ class Generator(nn.Module):
 def head(x: Tensor, kernels: Kernels, edges: Edges = WHOLE) -> Tensor:
     """Mean shift and first convolution: (B, 3, h, w) RGB in [0, 255] -> (B, features, h', w') in the body's dtype."""
     # Not folded into the convolution: that finds zeros beyond the border, and the mean shift makes others of them.
-    x = F.conv2d(x, *kernels.sub_mean)
+    x = convolve(x, kernels.sub_mean)
     return convolve(x, kernels.head, edges).to(kernels.body_tail.weight.dtype)
 
 
@@ -155,8 +157,8 @@ def attention(means: Tensor, block: Block) -> Tensor:
     means: of `residual`'s output over the whole picture, in float32 or float64.
     """
     squeeze, excite = block.attention
-    middle = F.conv2d(means.float()[:, :, None, None], *squeeze).relu_()
-    return torch.sigmoid(F.conv2d(middle, *excite))
+    middle = convolve(means.float()[:, :, None, None], squeeze).relu_()
+    return torch.sigmoid(convolve(middle, excite))
 
 
 def joined(features: Tensor, start: Tensor, tail: Convolution) -> Tensor:
@@ -164,14 +166,15 @@ def joined(features: Tensor, start: Tensor, tail: Convolution) -> Tensor:
     return start + convolve(features, tail)
 
 
-def _conv3x3(before: int, after: int) -> nn.Conv2d:
-    return nn.Conv2d(before, after, 3, padding=1)
+def _conv3x3(before: int, after: int, settings: GeneratorSettings) -> nn.Conv2d:
+    return nn.Conv2d(before, after, 3, padding=1, padding_mode=settings.padding)
 
 
-def _upsampler(scale: int, features: int) -> nn.Sequential:
+def _upsampler(s: GeneratorSettings) -> nn.Sequential:
     """x2 as often as needed, or x3 once; names of tensors are the official ones."""
-    steps = [3] if scale == 3 else [2] * (scale.bit_length() - 1)
-    layers = [layer for step in steps for layer in (_conv3x3(features, step**2 * features), nn.PixelShuffle(step))]
+    layers: list[nn.Module] = []
+    for step in [3] if s.scale == 3 else [2] * (s.scale.bit_length() - 1):
+        layers += [_conv3x3(s.features, step**2 * s.features, s), nn.PixelShuffle(step)]
     return nn.Sequential(*layers)
 
 
@@ -186,13 +189,13 @@ def _mean_shift(sign: int) -> nn.Conv2d:
 def _shifted(conv: Convolution, shift: Convolution) -> Convolution:
     """The convolution with a 1x1 convolution behind it, as one."""
     matrix = shift.weight.flatten(1)
-    return Convolution(torch.tensordot(matrix, conv.weight, 1), matrix @ conv.bias + shift.bias)
+    return conv._replace(weight=torch.tensordot(matrix, conv.weight, 1), bias=matrix @ conv.bias + shift.bias)
 
 
 def _tensors(layer: nn.Module, dtype: torch.dtype = torch.float32) -> Convolution:
     conv = cast(nn.Conv2d, layer)
     assert conv.bias is not None
-    return Convolution(conv.weight.to(dtype), conv.bias.to(dtype))
+    return Convolution(conv.weight.to(dtype), conv.bias.to(dtype), conv.padding_mode)
 
 
 def _group_tensors(group: nn.Module, dtype: torch.dtype) -> Group:

@@ -2,7 +2,7 @@
 
 Between its convolutions are pixel shuffles only, so all of it is linear: for each input pixel a sum over the features
 of 5x5 input pixels. Computed so it takes a tenth of the arithmetic. Near the picture's border, where each convolution
-finds zeros of its own, that sum is another one, and the steps are done.
+finds values of its own, that sum is another one, and the steps are done.
 """
 
 from math import prod
@@ -20,10 +20,11 @@ HALO = 2
 
 
 class Convolution(NamedTuple):
-    """A convolution's tensors."""
+    """A convolution's tensors, and what it finds beyond the picture's border (`nn.Conv2d.padding_mode`)."""
 
     weight: Tensor
     bias: Tensor
+    padding: str = "zeros"
 
 
 class Reconstruction(NamedTuple):
@@ -43,11 +44,14 @@ class Reconstruction(NamedTuple):
 
 
 def convolve(x: Tensor, conv: Convolution, edges: Edges = WHOLE) -> Tensor:
-    """A convolution that finds zeros beyond the picture's border and is valid on inner sides."""
-    margin = conv.weight.shape[-1] // 2
+    """A convolution that is padded beyond the picture's border and valid on inner sides."""
+    weight, bias, padding = conv
+    margin = weight.shape[-1] // 2
+    if padding != "zeros":
+        return F.conv2d(padded(x, margin, edges, padding), weight, bias)
     if edges.left == edges.right and edges.top == edges.bottom:  # what the convolution itself can do, without a copy
-        return F.conv2d(x, *conv, padding=(margin * edges.top, margin * edges.left))
-    return F.conv2d(padded(x, margin, edges), *conv)
+        return F.conv2d(x, weight, bias, padding=(margin * edges.top, margin * edges.left))
+    return F.conv2d(padded(x, margin, edges), weight, bias)
 
 
 def reconstruct(features: Tensor, parts: Reconstruction, edges: Edges = WHOLE) -> Tensor:
@@ -76,10 +80,7 @@ def reconstruct(features: Tensor, parts: Reconstruction, edges: Edges = WHOLE) -
 
 def fold(parts: Reconstruction) -> Reconstruction:
     """`parts`, in float32, with all steps as one convolution, (3 s^2, features, 5, 5) before one pixel shuffle by s."""
-    double = Reconstruction(
-        tuple(Convolution(conv.weight.double(), conv.bias.double()) for conv in parts.upsampler),
-        Convolution(parts.last.weight.double(), parts.last.bias.double()),
-    )
+    double = Reconstruction(tuple(_in_double(conv) for conv in parts.upsampler), _in_double(parts.last))
     count, size = parts.last.weight.shape[1], 2 * HALO + 1
     nothing = parts.last.weight.new_zeros(1, count, size, size, dtype=torch.float64)
     impulses = nothing.repeat(count, 1, 1, 1)
@@ -88,7 +89,11 @@ def fold(parts: Reconstruction) -> Reconstruction:
     answers = F.pixel_unshuffle(_step_by_step(impulses, double, WHOLE), prod(parts.steps)) - bias
     # What a pixel's answer puts to its left is what the pixel there takes from its right.
     weight = answers.flip(2, 3).transpose(0, 1).float().contiguous(memory_format=torch.channels_last)
-    return parts._replace(folded=Convolution(weight, bias[0, :, HALO, HALO].float()))
+    return parts._replace(folded=Convolution(weight, bias[0, :, HALO, HALO].float(), parts.last.padding))
+
+
+def _in_double(conv: Convolution) -> Convolution:
+    return conv._replace(weight=conv.weight.double(), bias=conv.bias.double())
 
 
 def _step_by_step(features: Tensor, parts: Reconstruction, edges: Edges) -> Tensor:

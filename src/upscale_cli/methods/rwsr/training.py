@@ -5,6 +5,7 @@ ESRGAN's two stages are two recipes: the first by L1 alone, the second from its 
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from upscale_cli.degradation.operations import Pixels
 from upscale_cli.degradation.pipeline import degrade
 from upscale_cli.losses.adversarial import gan_loss, ragan_discriminator_loss, ragan_generator_loss
 from upscale_cli.losses.content import content_loss, feature_matching_loss, perceptual_loss
+from upscale_cli.losses.flat import flat_loss, flat_pictures
 from upscale_cli.losses.similarity import ssim_loss
 from upscale_cli.methods.rwsr.generator import Generator
 from upscale_cli.methods.rwsr.training_settings import DiscriminatorSettings, TrainingSettings
@@ -29,6 +31,10 @@ from upscale_cli.weights.checkpoint import write_safetensors
 __all__ = ["TrainingSettings", "prepare"]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+FLAT_SIDE = 3
+"""Pixels: between pixel shuffles flat features need not be flat, and only the middle one of three sees no border."""
+FLAT_TURNS = 7
+"""Steps in which all flat pictures have had their turn, no multiple of their levels: every step sees all of those."""
 Terms = dict[str, Tensor]
 Discriminator = VggDiscriminator | PatchDiscriminator
 
@@ -65,7 +71,7 @@ class Training:
         s = self.settings
         return draw_batch(self._pictures, s.data, s.seed, step, samples, s.patch, self._scale, self._degraded)
 
-    def step(self, number: int, batch: Batch, update: Update) -> None:  # noqa: ARG002 - every step is alike
+    def step(self, number: int, batch: Batch, update: Update) -> None:
         """G by Eq. (3) or (5), then D on the same fakes."""
         x, y = (_grey_levels(side) for side in (batch.lr, batch.hr))
         fake = self.G(x, self._dtype)
@@ -73,6 +79,9 @@ class Training:
         terms: Terms = {"l1": weights.l1 * content_loss(fake, y) / 255}
         if weights.ssim:
             terms["ssim"] = weights.ssim * ssim_loss(fake, y)
+        if weights.flat:
+            flat = flat_pictures(FLAT_SIDE)[number % FLAT_TURNS :: FLAT_TURNS].to(x.device)
+            terms["flat"] = weights.flat * flat_loss(partial(self.G, body=self._dtype), flat) / 255
         if self._phi is not None:
             with self._reduced(fake):
                 terms["per"] = weights.per * perceptual_loss(fake, y, self._phi.to(y.device))

@@ -23,6 +23,8 @@ class LossSettings(Settings):
     """L_p's network: VGG-19, whose weights are fetched; or, ours, the discriminator, whatever it has learnt so far."""
     ssim: float = Field(default=0.0, ge=0)
     """Of 1 - SSIM. Ours: structure counts for more than in L_1 alone."""
+    flat: float = Field(default=0.0, ge=0)
+    """Ours: mean |G(c) - c| over flat pictures c of all colours; needs `generator.padding = "replicate"`."""
     gan: float = Field(default=0.0, ge=0)
     """lambda, of L_a: what the discriminator says. Section 4.1: 0.005 with either objective."""
     objective: Literal["relativistic", "standard"] = "relativistic"
@@ -48,7 +50,7 @@ class TrainingSettings(RecipeSettings):
     degradation: DegradationSettings = DegradationSettings()
 
     @model_validator(mode="after")
-    def _discriminator_fits(self) -> "TrainingSettings":
+    def _terms_fit(self) -> "TrainingSettings":
         side = self.patch * self.generator.scale
         if self.loss.gan and self.discriminator.kind == "vgg" and side % 2**HALVINGS:
             raise ValueError(
@@ -62,4 +64,6 @@ class TrainingSettings(RecipeSettings):
             )
         if self.loss.per and self.loss.features == "discriminator" and not self.loss.gan:
             raise ValueError("loss.features = 'discriminator' needs loss.gan, or there is no discriminator")
+        if self.loss.flat and self.generator.padding == "zeros":
+            raise ValueError("loss.flat needs generator.padding = 'replicate': between zeros no picture is flat")
         return self

@@ -3,8 +3,6 @@
 x: the truth, x_hat: G_SR(y), RGB in [0, 255].  What rounding would spoil is computed in float32 whatever comes in.
 """
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -34,12 +32,3 @@ def colour_loss(y: Tensor, target: Tensor) -> Tensor:
     y, target: (B, 3, h, w), h and w at least 5.
     """
     return content_loss(*(F.avg_pool2d(side.float(), 5, stride=1) for side in (y, target)))
-
-
-def flat_pictures(levels: Sequence[float]) -> Tensor:
-    """Every combination of `levels` for red, green and blue, each as a picture of one pixel -> (n^3, 3, 1, 1).
-
-    A network that continues its picture by reflection everywhere sees an endless flat area.
-    """
-    values = torch.tensor(levels, dtype=torch.float32)
-    return torch.cartesian_prod(values, values, values)[:, :, None, None]

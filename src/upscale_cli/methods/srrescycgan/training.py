@@ -7,6 +7,7 @@ objective, which section 4.1 takes its training data from), and G_SR learns from
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,10 +20,11 @@ from upscale_cli.degradation.operations import Pixels
 from upscale_cli.degradation.pipeline import degrade
 from upscale_cli.losses.adversarial import ragan_discriminator_loss, ragan_generator_loss
 from upscale_cli.losses.content import content_loss, perceptual_loss
+from upscale_cli.losses.flat import flat_loss, flat_pictures
 from upscale_cli.losses.similarity import ms_ssim_loss, ssim_loss
 from upscale_cli.methods.srrescycgan.discriminator import DiscriminatorX, DiscriminatorY
 from upscale_cli.methods.srrescycgan.generator import SCALE, Generator
-from upscale_cli.methods.srrescycgan.losses import colour_loss, cycle_loss, flat_pictures, tv_loss
+from upscale_cli.methods.srrescycgan.losses import colour_loss, cycle_loss, tv_loss
 from upscale_cli.methods.srrescycgan.lr_generator import LRGenerator
 from upscale_cli.methods.srrescycgan.training_settings import TrainingSettings
 from upscale_cli.training.datasets import Batch, draw_batch
@@ -33,9 +35,6 @@ from upscale_cli.weights.checkpoint import write_safetensors
 
 __all__ = ["TrainingSettings", "prepare"]
 
-FLAT_LEVELS = (0.0, 3.0, 8.0, 20.0, 60.0, 128.0, 200.0, 255.0)
-"""Grey levels of each colour among the flat pictures, densest near black, where noise that is clipped teaches a network
-to brighten or darken. Together 512 pictures, 6 % of a supervised step's arithmetic."""
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 Terms = dict[str, Tensor]
 N = TypeVar("N", bound=nn.Module)
@@ -138,8 +137,7 @@ class Training:
         if w.msssim:
             terms["msssim"] = w.msssim * ms_ssim_loss(x_hat, x)
         if w.flat:
-            flat = flat_pictures(FLAT_LEVELS).to(x.device)
-            terms["flat"] = w.flat * content_loss(self.G_SR(flat, self._dtype), flat)
+            terms["flat"] = w.flat * flat_loss(partial(self.G_SR, body=self._dtype), flat_pictures().to(x.device))
         return terms
 
     def _to_lr(self, x: Tensor) -> Tensor:
