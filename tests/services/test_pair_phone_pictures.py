@@ -14,10 +14,9 @@ from PIL import Image
 
 from phone_pictures import by_phone, save_pair, scene
 from upscale_cli.degradation.operations import Pixels, downsample
-from upscale_cli.errors import UsageError
 from upscale_cli.imaging.resize import BICUBIC, resize
 from upscale_cli.services import pair_worker
-from upscale_cli.services.pair_phone_pictures import PSNR_ORIENTED, pair_phone_pictures
+from upscale_cli.services.pair_phone_pictures import pair_phone_pictures
 from upscale_cli.services.phone_pairs import PairRequest
 from upscale_cli.services.upscale_images import upscale_images
 from upscale_cli.services.upscale_report import PictureReport, UpscaleReport, UpscaleRequest
@@ -216,14 +215,6 @@ def test_a_picture_of_the_users_is_not_written_over(here: Path):
     assert Path("mobile/lr/a.png").read_bytes() == before
     assert not Path("mobile/hr/a.png").exists()
     assert _run(overwrite=True).by_status == {"done": 2}
-
-
-def test_t3_needs_a_psnr_oriented_model(here: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("upscale_cli.services.pair_phone_pictures.PSNR_ORIENTED", "none-such")
-    with pytest.raises(UsageError, match="--sr-model"):
-        _run(way="T3")
-    assert PSNR_ORIENTED == "rwsr-psnr"
-    assert not Path("mobile").exists()
 
 
 def test_torch_is_not_needed_without_a_model(here: Path):

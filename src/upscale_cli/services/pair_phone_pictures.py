@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from upscale_cli.degradation.manifest import Record, read_manifest
-from upscale_cli.errors import ResourceError, UsageError
+from upscale_cli.errors import ResourceError
 from upscale_cli.imaging.atomic import sweep_temporaries
 from upscale_cli.services.degraded_files import notes_on, record_in, update_manifest
 from upscale_cli.services.loading import Model, describe_pair, find_model, find_partner, load_pair
@@ -22,7 +22,7 @@ from upscale_cli.services.phone_pairs import BY_MODEL, PairRequest, find_pairs, 
 from upscale_cli.services.pipeline import run_overlapped, settled_at_once
 from upscale_cli.services.upscale_images import Watch
 from upscale_cli.services.upscale_report import PictureReport, UpscaleReport, UpscaleRequest
-from upscale_cli.weights.catalogue import Entry, load_catalogue
+from upscale_cli.weights.catalogue import Entry
 from upscale_cli.weights.store import offline_requested
 
 if TYPE_CHECKING:
@@ -69,8 +69,6 @@ def _choice(request: PairRequest) -> Entry | Path | None:
     if request.way not in BY_MODEL:
         return None
     if request.way == "T3" and request.model is None:
-        if PSNR_ORIENTED not in load_catalogue().entries:
-            raise UsageError("--pairs T3: no PSNR-oriented model comes with the program", "name one with --sr-model")
         return find_model(PSNR_ORIENTED)
     return find_model(request.model)
 
