@@ -1,6 +1,6 @@
 """What the eye should see: the same part of pictures, by several models, side by side in one PNG.
 
-    python benchmarks/side_by_side.py night.png@180,420 day.png -m "rwsr --no-fuse" -m rwsr-standard -m rwsr -o sheet.png
+    python benchmarks/side_by_side.py night.png@180,420 day.png -m "rwsr --no-fuse" -m rwsr -o sheet.png
 
 PICTURE@Y,X takes the part whose upper left corner is there, in the picture's own pixels; without it the middle. The
 first column is bicubic. Each -m is what stands behind `upscale run --model`; other options may follow the name.
@@ -48,17 +48,16 @@ def row(path: Path, corner: tuple[int, int] | None, models: list[str], side: int
     """Bicubic and every model, from left to right, (4 side, ..., 3)."""
     with Image.open(path) as picture:
         small = picture.convert("RGB")
-    height, width = small.height, small.width
-    top, left = corner or ((height - side) // 2, (width - side) // 2)
-    box = (max(left, 0), max(top, 0), min(left + side, width), min(top + side, height))
-    large = small.resize((4 * width, 4 * height), Image.Resampling.BICUBIC)
+    top, left = corner or ((small.height - side) // 2, (small.width - side) // 2)
+    rows, columns = slice(4 * max(top, 0), 4 * (top + side)), slice(4 * max(left, 0), 4 * (left + side))
+    large = small.resize((4 * small.width, 4 * small.height), Image.Resampling.BICUBIC)
     with tempfile.TemporaryDirectory() as folder:
         outputs = [Path(folder) / f"{number}.png" for number in range(len(models))]
         for model, output in zip(models, outputs, strict=True):
             command = ["run", str(path), "--offline", "-q", "-o", str(output), "--model", *shlex.split(model)]
             subprocess.run([sys.executable, "-m", "upscale_cli", *command], check=True)
-        columns = [large, *(Image.open(output).convert("RGB") for output in outputs)]
-        parts = [np.asarray(column.crop(tuple(4 * at for at in box))) for column in columns]
+        enlarged = [large, *(Image.open(output).convert("RGB") for output in outputs)]
+        parts = [np.asarray(picture)[rows, columns] for picture in enlarged]
     return np.concatenate([np.pad(part, ((0, 0), (0, 4), (0, 0)), constant_values=255) for part in parts], axis=1)
 
 
