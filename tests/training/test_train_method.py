@@ -196,7 +196,7 @@ def test_pictures_that_have_moved_are_said_and_no_more(tmp_path: Path):
     assert watch.messages[0] == f"resumed with other settings: data.train {tmp_path / 'pictures'} -> {moved}"
 
 
-@pytest.mark.parametrize("schedule, free", [("milestones", True), ("cosine", False)])
+@pytest.mark.parametrize("schedule, free", [("milestones", True), ("cosine", False), ("linear", False)])
 def test_more_steps_need_no_force_where_the_rate_does_not_depend_on_them(tmp_path: Path, schedule: str, free: bool):
     recipe, folder, watch = write_recipe(tmp_path), tmp_path / "run", Silent()
     chosen = [f"optimiser.schedule={schedule}"]

@@ -70,8 +70,9 @@ class OptimiserSettings(Settings):
     """Learning rate (section 3.5: 1e-4)."""
     betas: tuple[_Beta, _Beta] = (0.9, 0.999)
     """Decay of the two moments (section 3.5: 0.9 and 0.999)."""
-    schedule: Literal["milestones", "cosine"] = "milestones"
-    """Halved at `milestones` (section 3.5), or falling along a cosine to `final_lr` at the last step (ours)."""
+    schedule: Literal["milestones", "cosine", "linear"] = "milestones"
+    """Halved at `milestones` (section 3.5); falling along a cosine to `final_lr` at the last step (ours); or constant
+    over the first half of the steps and falling linearly to zero over the second (CycleGAN, CycleSR)."""
     milestones: tuple[_Step, ...] = (5_000, 10_000, 20_000, 30_000)
     """Steps after which the rate is halved (section 3.5)."""
     final_lr: float = Field(default=1e-6, ge=0, allow_inf_nan=False)

@@ -1,6 +1,6 @@
 """What a method offers to be trained: its networks, who trains with whom, and its step. The loop does the rest."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -34,10 +34,13 @@ class Validation(NamedTuple):
 
 
 class Update(Protocol):
-    """One step of a group's optimiser."""
+    """One step of the optimisers of one group or of several."""
 
-    def __call__(self, group: str, terms: Mapping[str, Tensor]) -> None:
-        """Lowers the sum of `terms`, weighted scalars, by the parameters of `group` alone; they are logged by name."""
+    def __call__(self, groups: str | Sequence[str], terms: Mapping[str, Tensor], /) -> None:
+        """Lowers the sum of `terms`, weighted scalars, by the parameters of `groups` alone; they are logged by name.
+
+        Groups that learn together share one backward pass; each keeps its own rate and its own largest gradient norm.
+        """
 
 
 class Trainable(Protocol):
