@@ -113,6 +113,11 @@ class RecipeSettings(Settings):
     data: DataSettings
     optimiser: OptimiserSettings = OptimiserSettings()
 
+    @property
+    def exported_method(self) -> str:
+        """Whose checkpoints such a run starts from and exports."""
+        return self.method
+
 
 FREE = frozenset({"data.workers", "save_every", "start"})
 """Keys that change no result any more: a run is resumed with other values of them without a word."""
