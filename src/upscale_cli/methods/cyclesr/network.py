@@ -8,6 +8,7 @@ from upscale_cli.inference.convolution import placed
 from upscale_cli.inference.device import Placement
 from upscale_cli.inference.tiling import Frame
 from upscale_cli.methods.cyclesr.generator import Generator, Kernels, upsample
+from upscale_cli.methods.cyclesr.srresnet import PART
 
 
 class LocalNetwork:
@@ -21,10 +22,14 @@ class LocalNetwork:
         self._kernels: Kernels = placed(generator.kernels(placement.dtype), placement.device)
 
     def tile_bytes(self, height: int, width: int) -> int:
-        """Three feature maps are alive at once, of SRResNet's at high resolution; one in float32; three pictures."""
+        """Three feature maps are alive at once, one more in float32, and three of the enlarged picture.
+
+        SRResNet's enlarged maps, three too, are those of a part; that is reckoned as in a tile of 256 pixels.
+        """
         pixels = self.scale**2
-        maps = 3 * pixels if self._settings.network == "srresnet" else 3
-        return (self._settings.features * (maps * self._itemsize + 4) + 3 * 3 * 4 * pixels) * height * width
+        maps = 3 + 3 * pixels * (self._settings.network == "srresnet") * (PART / 256) ** 2
+        each = self._settings.features * (maps * self._itemsize + 4) + 3 * 3 * 4 * pixels
+        return int(each) * height * width
 
     def measure(self, picture: Tensor) -> Tensor:
         """Nothing, (1,)."""

@@ -4,6 +4,7 @@ A convolution, residual blocks, pixel shuffles and two convolutions at high reso
 bilinear enlargement. Names of tensors are the official ones.
 """
 
+from math import isqrt, prod
 from typing import NamedTuple, cast
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from upscale_cli.inference.borders import inner
 from upscale_cli.inference.convolution import Convolution, convolution_of, convolve
-from upscale_cli.inference.tiling import WHOLE, Edges
+from upscale_cli.inference.tiling import WHOLE, Box, Edges, plan_tiles
 from upscale_cli.methods.cyclesr.config import GeneratorSettings
 from upscale_cli.methods.cyclesr.generator import upsample
 
@@ -22,6 +23,8 @@ CALM = 0.1
 """How much smaller than He's all numbers begin, as released."""
 TAIL_HALO = 2
 """Input pixels on each side, rounded up, that the pixel shuffles' convolutions and the two behind them look at."""
+PART = 32
+"""Input pixels a side that are enlarged at once: there feature maps are largest, and there a halo is cheap."""
 
 
 class Kernels(NamedTuple):
@@ -41,15 +44,37 @@ class Kernels(NamedTuple):
 
         On inner sides h' and w' are smaller by `SRResNet.halo`.
         """
+        features = self._deep(x, edges)
+        height, width = inner(features, TAIL_HALO, edges).shape[2:]
+        if max(height, width) <= PART:
+            return self._enlarged(features, edges)
+        y = x.new_empty(len(x), 3, self.scale * height, self.scale * width)
+        for box, _, frame in plan_tiles(height, width, PART, 0):
+            here = Edges(*(mine and all_ for mine, all_ in zip(frame.edges, edges, strict=True)))
+            part = self._enlarged(_with_halo(features, box, edges, here), here)
+            top, bottom, left, right = (self.scale * side for side in box)
+            y[:, :, top:bottom, left:right] = part
+        return y
+
+    @property
+    def scale(self) -> int:
+        """By how much the pixel shuffles enlarge together."""
+        return prod(_step(conv) for conv in self.enlarging)
+
+    def _deep(self, x: Tensor, edges: Edges) -> Tensor:
+        """What the residual blocks make of the picture."""
         features = _leaky(convolve(x, self.first, edges)).to(self.last.weight.dtype)
         for conv1, conv2 in self.blocks:
             deep = convolve(convolve(features, conv1, edges).relu_(), conv2, edges)
             features = deep.add_(inner(features, 2, edges))
+        return features
+
+    def _enlarged(self, features: Tensor, edges: Edges) -> Tensor:
+        """Of all features, or of a part of them: the residual, smaller by TAIL_HALO on inner sides."""
         scale, eaten = 1, 0
         for conv in self.enlarging:
-            step = int((conv.weight.shape[0] // conv.weight.shape[1]) ** 0.5)
-            features = F.pixel_shuffle(_leaky(convolve(features, conv, edges)), step)
-            scale, eaten = scale * step, (eaten + 1) * step
+            features = F.pixel_shuffle(_leaky(convolve(features, conv, edges)), _step(conv))
+            scale, eaten = scale * _step(conv), (eaten + 1) * _step(conv)
         features = _leaky(convolve(features, self.fine, edges))
         return inner(convolve(features, self.last, edges).float(), TAIL_HALO * scale - (eaten + 2), edges)
 
@@ -114,3 +139,16 @@ def _conv3x3(before: int, after: int, settings: GeneratorSettings) -> nn.Conv2d:
 
 def _leaky(x: Tensor) -> Tensor:
     return F.leaky_relu(x, SLOPE, inplace=True)
+
+
+def _step(conv: Convolution) -> int:
+    """By how much the pixel shuffle behind it enlarges."""
+    return isqrt(conv.weight.shape[0] // conv.weight.shape[1])
+
+
+def _with_halo(features: Tensor, box: Box, edges: Edges, here: Edges) -> Tensor:
+    """What `box` of the tile's inner part is made of.  edges, here: which sides of the tile, of the box, are borders."""
+    top, left = TAIL_HALO * (not edges.top), TAIL_HALO * (not edges.left)
+    rows = slice(top + box.top - TAIL_HALO * (not here.top), top + box.bottom + TAIL_HALO * (not here.bottom))
+    columns = slice(left + box.left - TAIL_HALO * (not here.left), left + box.right + TAIL_HALO * (not here.right))
+    return features[:, :, rows, columns]
