@@ -197,7 +197,7 @@ def test_apart_the_cyclegan_stays_as_it_is_once_its_pictures_are_learnt_from(tmp
 def test_the_super_resolution_network_alone(tmp_path: Path, course: str):
     data = {} if course == "synthetic" else {"lr": _folder(tmp_path / "partners", 0, 40)}
     training = _prepare(tmp_path, course=course, data=data)
-    assert not training.translates
+    assert not training.settings.translates
     assert training.groups.keys() == {"network"}
     batch = training.draw(0, TWO)
     assert batch.source is None

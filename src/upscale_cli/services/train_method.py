@@ -92,6 +92,8 @@ def train_from_recipe(
     """
     deadline = time.monotonic() + max_seconds if max_seconds is not None else None
     settings = read_settings(recipe, overrides)
+    if save_translations:
+        _check_translates(settings)
     folder = output or Path("runs") / settings.name
     place = _training_device(device)
     if is_first():
@@ -106,7 +108,6 @@ def train_from_recipe(
     trainable = load_trainer(settings.method).prepare(settings, watch.message)
     if settings.start is not None and not resume:
         _begin_from(settings.start, trainable, settings)
-    translating = _translating(trainable, settings) if save_translations else None
     plan = _plan(settings, folder, place, trainable)
     if dry_run:
         trainable.draw(0, range(settings.batch))
@@ -122,7 +123,7 @@ def train_from_recipe(
             watch=watch,
             processes=processes,
             slim=slim_state,
-            translating=translating,
+            translating=trainable if save_translations and isinstance(trainable, Translating) else None,
             should_stop=lambda: deadline is not None and time.monotonic() >= deadline,
         )
     return TrainedReport(plan, outcome)
@@ -204,14 +205,12 @@ def _begin_from(start: str, trainable: Trainable, settings: RecipeSettings) -> N
     network.load_state_dict(model.state)
 
 
-def _translating(trainable: Trainable, settings: RecipeSettings) -> Translating:
-    """The same, as one that translates.  Raises UsageError for a recipe that does not."""
-    if isinstance(trainable, Translating) and trainable.translates:
-        return trainable
-    raise UsageError(
-        f"--save-translations: {settings.name} trains no network that translates pictures",
-        "leave it out, or train a cyclesr recipe with course = 'joint' or 'apart'",
-    )
+def _check_translates(settings: RecipeSettings) -> None:
+    if not settings.translates:
+        raise UsageError(
+            f"--save-translations: {settings.name} trains no network that translates pictures",
+            "leave it out, or train a cyclesr recipe with course = 'joint' or 'apart'",
+        )
 
 
 def _plan(settings: RecipeSettings, folder: Path, device: torch.device, trainable: Trainable) -> TrainingPlan:

@@ -118,6 +118,11 @@ class RecipeSettings(Settings):
         """Whose checkpoints such a run starts from and exports."""
         return self.method
 
+    @property
+    def translates(self) -> bool:
+        """Is a network trained that makes pictures of one kind look like those of another (a `Translating`)?"""
+        return False
+
 
 FREE = frozenset({"data.workers", "save_every", "start"})
 """Keys that change no result any more: a run is resumed with other values of them without a word."""

@@ -68,9 +68,5 @@ class Trainable(Protocol):
 class Translating(Protocol):
     """A `Trainable` that also learns to make pictures of one kind look like those of another."""
 
-    @property
-    def translates(self) -> bool:
-        """Does this recipe of it?"""
-
     def translations(self) -> Mapping[str, NDArray[np.uint8]]:
         """What the networks of this moment make of a few pictures: name -> (H, W, 3) RGB, original and copies."""

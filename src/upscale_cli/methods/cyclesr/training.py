@@ -66,11 +66,6 @@ class Training:
         self._probe = Probe(held or self._pictures.train, self._reduced_picture)
         self._drifts = False
 
-    @property
-    def translates(self) -> bool:
-        """Does this recipe train translations?"""
-        return self.cycle is not None
-
     def draw(self, step: int, samples: range) -> Batch:
         """Good patches with their synthetic low resolution, and as `source` patches of real photos ("Data")."""
         s = self.settings
