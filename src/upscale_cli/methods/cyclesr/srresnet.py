@@ -23,7 +23,7 @@ CALM = 0.1
 """How much smaller than He's all numbers begin, as released."""
 TAIL_HALO = 2
 """Input pixels on each side, rounded up, that the pixel shuffles' convolutions and the two behind them look at."""
-PART = 32
+PART = 48
 """Input pixels a side that are enlarged at once: there feature maps are largest, and there a halo is cheap."""
 
 
@@ -50,7 +50,7 @@ class Kernels(NamedTuple):
             return self._enlarged(features, edges)
         y = x.new_empty(len(x), 3, self.scale * height, self.scale * width)
         for box, _, frame in plan_tiles(height, width, PART, 0):
-            here = Edges(*(mine and all_ for mine, all_ in zip(frame.edges, edges, strict=True)))
+            here = Edges(*(its and ours for its, ours in zip(frame.edges, edges, strict=True)))
             part = self._enlarged(_with_halo(features, box, edges, here), here)
             top, bottom, left, right = (self.scale * side for side in box)
             y[:, :, top:bottom, left:right] = part
@@ -147,7 +147,7 @@ def _step(conv: Convolution) -> int:
 
 
 def _with_halo(features: Tensor, box: Box, edges: Edges, here: Edges) -> Tensor:
-    """What `box` of the tile's inner part is made of.  edges, here: which sides of the tile, of the box, are borders."""
+    """What `box` of the inner part is made of.  edges, here: which sides of the tile, of the box, are borders."""
     top, left = TAIL_HALO * (not edges.top), TAIL_HALO * (not edges.left)
     rows = slice(top + box.top - TAIL_HALO * (not here.top), top + box.bottom + TAIL_HALO * (not here.bottom))
     columns = slice(left + box.left - TAIL_HALO * (not here.left), left + box.right + TAIL_HALO * (not here.right))

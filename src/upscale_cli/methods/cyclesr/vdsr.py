@@ -71,10 +71,10 @@ class VDSR(nn.Module):
         self.settings = s = settings
         widths = pairwise([3, *[s.features] * (s.depth - 1), 3 * s.scale**2])
         self.body = nn.Sequential(*(Block(before, after, s.padding) for before, after in widths))
-        first, *_, last = self._blocks()
-        nn.init.constant_(first.norm.bias, START)
+        blocks = self._blocks()
+        nn.init.constant_(blocks[0].norm.bias, START)
         with torch.no_grad():
-            last.conv.weight.mul_(CALM)
+            blocks[-1].conv.weight.mul_(CALM)
 
     @property
     def halo(self) -> int:
