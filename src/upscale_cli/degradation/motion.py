@@ -34,7 +34,11 @@ def motion_kernel(length: float, angle: float, bend: float) -> NDArray[np.float6
 
 def shift(picture: Pixels, down: int, across: int) -> Pixels:
     """What the picture (H, W, 3) shows, moved by whole pixels; what comes in at a border mirrors the picture."""
-    height, width = picture.shape[:2]
-    reach = max(abs(down), abs(across))
-    wide = np.pad(picture, ((reach, reach), (reach, reach), (0, 0)), mode="reflect")
-    return np.ascontiguousarray(wide[reach - down :, reach - across :][:height, :width])
+    rows, columns = (_shifted(side, by) for side, by in zip(picture.shape[:2], (down, across), strict=True))
+    return np.ascontiguousarray(picture[rows[:, None], columns])
+
+
+def _shifted(side: int, by: int) -> NDArray[np.int64]:
+    """Which of `side` pixels stands at each place."""
+    mirrored = np.pad(np.arange(side), abs(by), mode="reflect")
+    return mirrored[abs(by) - by :][:side]

@@ -41,6 +41,7 @@ def _odd(size: int | None) -> int | None:
 
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Length = Annotated[float, Field(gt=0, le=200)]
 _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Quality = Annotated[int, Field(ge=1, le=100)]
 _Probability = Annotated[float, Field(ge=0, le=1)]
@@ -64,13 +65,13 @@ class DegradationSettings(Settings):
     """Anisotropic blur: by how much of itself each weight is off, at most. DualSR 5.1 gives no figure."""
     blur_size: Annotated[int | None, Field(ge=3, le=127, examples=[15]), AfterValidator(_odd)] = None
     """Side of a Gaussian's kernel in HR pixels, odd; left out, it reaches three sigma, and is 15 at least."""
-    motion_length: Annotated[tuple[_Positive, _Positive], AfterValidator(_ascending)] = (2.0, 12.0)
+    motion_length: Annotated[tuple[_Length, _Length], AfterValidator(_ascending)] = (2.0, 12.0)
     """Motion blur: length of the path in HR pixels. CycleSR ("Network Architecture") says of NTIRE 2018: up to 40."""
     motion_bend: _NotNegative = 1.0
     """Motion blur: by how much the path's direction turns, either way and at most, in radians; 0: straight lines."""
     blur_probability: _Probability = 0.5
     """How often there is blur at all."""
-    shift: int = Field(default=0, ge=0)
+    shift: int = Field(default=0, ge=0, le=1000)
     """Whole HR pixels by which the picture is moved down or up, and right or left, at most (NTIRE 2018)."""
     kernels: tuple[Kernel, ...] = Field(default=("box", "bilinear", "bicubic", "bicubic", "lanczos"), min_length=1)
     """Downsampling kernels."""
