@@ -107,6 +107,13 @@ def test_synthetic_reduction_is_as_the_recipe_says(tmp_path: Path, kind: str):
     assert (other.lr - bicubic.lr).abs().mean() < 0.05
 
 
+def test_plain_colours_are_reduced_like_good_pictures(tmp_path: Path):
+    batch = _prepare(tmp_path, data={"plain_share": 1.0}).draw(0, range(4))
+    assert all(len(torch.unique(patch.flatten(1), dim=1).T) <= 2 for patch in batch.hr)
+    assert batch.source is not None
+    assert all(len(torch.unique(patch.flatten(1), dim=1).T) > 2 for patch in batch.source)
+
+
 def test_in_pretraining_each_stage_learns_by_itself(tmp_path: Path):
     training = _prepare(tmp_path)
     assert training.cycle is not None
@@ -204,6 +211,14 @@ def test_the_super_resolution_network_alone(tmp_path: Path, course: str):
     for number in (PRETRAINED, JOINT):
         assert _updates(training, batch, number).keys() == {("network",)}
     assert training.validate(training.network).figures.keys() == {"psnr", "ssim"}
+
+
+@pytest.mark.parametrize("course", ["synthetic", "paired"])
+def test_alone_it_learns_from_the_first_half_too(tmp_path: Path, course: str):
+    messages: list[str] = []
+    data = {"lr": _folder(tmp_path / "partners", 0, 40), "halves": True}
+    _prepare(tmp_path, messages, course=course, data=data)
+    assert messages[-1].startswith("pictures: 2 to train on")  # of 4 that are not held out
 
 
 def test_the_two_stages_have_their_own_rates(tmp_path: Path):
@@ -305,6 +320,7 @@ def test_a_cycle_that_has_collapsed_is_said_once_with_the_knob_to_turn(tmp_path:
         ({"patch": 30, "loss": {"gan": 1}, "discriminator": {"kind": "vgg"}}, "must be a multiple of 32"),
         ({"loss": {"per": 1, "features": "discriminator"}}, "needs loss.gan"),
         ({"loss": {"mse": 0}}, "or nothing is learnt"),
+        ({"course": "paired", "data": {"plain_share": 0.1}}, "needs synthetic low resolution"),
         ({"second_stage": {"options": {"blocks": 3}}}, "another method's"),
     ],
 )

@@ -24,7 +24,7 @@ from upscale_cli.methods.cyclesr.watching import Probe
 from upscale_cli.networks.discriminators import Discriminator, build_discriminator
 from upscale_cli.training.datasets import Batch, draw_batch
 from upscale_cli.training.pictures import Pictures as TrainingPictures
-from upscale_cli.training.pictures import Pixels, load_pictures
+from upscale_cli.training.pictures import Pixels, load_pairs, summary
 from upscale_cli.training.trainable import Group, Update, Validation
 from upscale_cli.training.unpaired import load_unpaired
 from upscale_cli.training.validation import Validator
@@ -222,5 +222,9 @@ def _load(settings: TrainingSettings, scale: int, message: Callable[[str], None]
     data = settings.data
     if settings.translates:
         return load_unpaired(data, scale, settings.patch, message, halves=data.halves)
-    alone = data.model_copy(update={"source": None} | ({"lr": None} if settings.course == "synthetic" else {}))
-    return load_pictures(alone, scale, settings.patch, message)
+    alone = data.model_copy(update={"lr": None}) if settings.course == "synthetic" else data
+    train, validation = load_pairs(alone, scale, settings.patch, message)
+    pairs = [pair for _, pair in train]
+    pictures = TrainingPictures(pairs[: len(pairs) // 2] if data.halves else pairs, validation)
+    message(summary(pictures))
+    return pictures

@@ -8,20 +8,30 @@ from upscale_cli.config.toml_file import Settings
 from upscale_cli.methods.cyclesr.config import GeneratorSettings
 from upscale_cli.networks.discriminators import DiscriminatorSettings, require_judgeable
 from upscale_cli.networks.patch_discriminator import SMALLEST
-from upscale_cli.training.settings import DataSettings, RecipeSettings
+from upscale_cli.training.settings import DataSettings, ExistingFolder, RecipeSettings
 
 OWN = "cyclesr"
 """This method's name."""
 
 
 class UnpairedDataSettings(DataSettings):
-    """Where pictures come from: `train` the good ones, `lr` the real photos of low resolution, without partners unless
-    `course` is "paired". Paths in a recipe are relative to the recipe's own folder."""
+    """Where pictures come from. Paths in a recipe are relative to the recipe's own folder."""
 
+    lr: ExistingFolder | None = Field(default=None, examples=["my-phone"])
+    """Folder of real low-resolution photos of other scenes than `train`, whatever their names; with `course = "paired"`
+    its partners, of the same names."""
+    source: ExistingFolder | None = Field(default=None, examples=["camera"])
+    """Not taken by this method: see `lr`."""
     synthetic: Literal["bicubic", "bilinear", "nearest"] = "bicubic"
     """G_down, which makes synthetic low resolution of the good pictures ("Training details": these three)."""
     halves: bool = False
-    """The paper's split, for experiments ("Data"): the first half of `train` by name, and of `lr` the rest's names."""
+    """The paper's split, for experiments ("Data"): the first half of `train` by name, and of `lr` the rest's names,
+    or with `course = "paired"` the first half's."""
+
+    @property
+    def paired(self) -> bool:
+        """False: only `course` says whether `lr` holds partners."""
+        return False
 
 
 class SecondStageSettings(Settings):
@@ -95,6 +105,8 @@ class TrainingSettings(RecipeSettings):
 
     @model_validator(mode="after")
     def _networks_fit(self) -> "TrainingSettings":
+        if self.course == "paired" and self.data.plain_share:
+            raise ValueError("data.plain_share needs synthetic low resolution: with course = 'paired' set it to 0")
         own = self.second_stage.method == OWN
         if own and self.second_stage.options:
             raise ValueError("second_stage.options are another method's: of cyclesr's own networks set [generator]")

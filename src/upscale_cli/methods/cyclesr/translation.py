@@ -43,7 +43,7 @@ class Judge(nn.Module):
 
     def loss(self, real: Tensor, fake: Tensor, rng: np.random.Generator) -> Tensor:
         """What it pays, for some of the fakes that it was shown before in place of these; -> scalar."""
-        shown = own_part(self.pool.exchange(gathered(fake), rng))
+        shown = own_part(self.pool.exchange(gathered(fake.float()), rng))
         return lsgan_discriminator_loss(self(real), self(shown))
 
 
