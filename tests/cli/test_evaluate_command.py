@@ -96,6 +96,7 @@ def test_the_protocol_of_cyclesr(evaluate: Upscale, hr: Path, folder: Path) -> N
     table = evaluate(*how).out
     assert "x4, lr, RGB, border 4, center crop 40 x 40, best shift within 10" in table
     assert "+4,-8" in table
+    assert evaluate("--hr", "hr", "--shift-search", 1).out.count("+0,+0") == 4  # a search that moves nothing says so
     ended = evaluate("--hr", "hr", "--lr", "lr", "--shift-search", 40, "--center-crop", 60)
     assert ended.code == 3
     assert "failed: hr/a.png: 88x80 pixels" in ended.err
