@@ -233,6 +233,14 @@ def test_the_two_stages_have_their_own_rates(tmp_path: Path):
     assert [name for name, group in groups.items() if group.adversary] == ["judges", "discriminator"]
 
 
+def test_a_course_that_never_gets_beyond_its_pretraining_is_said(tmp_path: Path):
+    messages: list[str] = []
+    _prepare(tmp_path, messages, max_steps=JOINT)
+    assert messages[-1].startswith("pretrain_steps = 5 are all of max_steps = 5")
+    _prepare(tmp_path, messages, max_steps=JOINT + 1)
+    assert messages[-1].startswith("pictures: ")
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_every_term_is_float32_and_finite_in_any_precision(tmp_path: Path, precision: str):
     training = _prepare(tmp_path, loss=GAN, precision=precision)

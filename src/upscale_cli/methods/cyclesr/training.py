@@ -57,7 +57,14 @@ class Training:
         if settings.loss.gan:
             self.D_h = build_discriminator(settings.discriminator, scale * settings.patch)
         self.cycle = CycleGAN(settings.translation, settings.patch) if settings.translates else None
+        for network in filter(None, (self.network, self.D_h)):  # the others' instance norm would undo it
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.groups = self._groups()
+        if settings.translates and settings.pretrain_steps >= settings.max_steps:
+            message(
+                f"pretrain_steps = {settings.pretrain_steps} are all of max_steps = {settings.max_steps}: the network never "
+                "learns from translations"
+            )
         self._translated = False  # whether G_l2h learns from translations yet
         # Partners tell how good the network is at what it is for; without any, its own approximations must do.
         held = self._pictures.validation
@@ -99,6 +106,7 @@ class Training:
 
     def _super_resolve(self, y: Tensor, x: Tensor, update: Update, terms: Terms | None = None) -> None:
         """Eq. (4), then what D_h pays.  terms: of Eq. (2), where y is the translators' and they learn from both."""
+        y, x = (side.contiguous(memory_format=torch.channels_last) for side in (y, x))
         x_hat = self.G_l2h(y, self._dtype)
         supervised = self._supervised_terms(x_hat, x)
         if terms is None:
