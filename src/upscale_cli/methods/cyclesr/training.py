@@ -62,8 +62,8 @@ class Training:
         self.groups = self._groups()
         if settings.translates and settings.pretrain_steps >= settings.max_steps:
             message(
-                f"pretrain_steps = {settings.pretrain_steps} are all of max_steps = {settings.max_steps}: the network never "
-                "learns from translations"
+                f"pretrain_steps = {settings.pretrain_steps} are all of max_steps = {settings.max_steps}: "
+                "the network never learns from translations"
             )
         self._translated = False  # whether G_l2h learns from translations yet
         # Partners tell how good the network is at what it is for; without any, its own approximations must do.
