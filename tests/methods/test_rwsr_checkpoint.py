@@ -8,7 +8,7 @@ import torch
 from upscale_cli.errors import UsageError
 from upscale_cli.inference.device import CPU, Placement
 from upscale_cli.inference.staged import run_whole
-from upscale_cli.methods.rwsr.checkpoint import build, expected_tensors, recognised, trainable
+from upscale_cli.methods.rwsr.checkpoint import build, expected_tensors, recognised
 from upscale_cli.methods.rwsr.config import GeneratorSettings
 from upscale_cli.methods.rwsr.generator import Generator
 
@@ -63,16 +63,3 @@ def test_another_methods_file_is_not_recognised():
     assert recognised(tensors | {"tail.2.weight": (3, 3)}) is None
     assert recognised(tensors | {"head.0.weight": (9, 3, 3, 3)}) is None
     assert recognised({"model.conv1.bias": (64,)}) is None
-
-
-@torch.inference_mode()
-def test_what_another_method_trains_is_what_is_run(one_thread):
-    torch.manual_seed(0)
-    network = trainable(SMALL | {"scale": 2})
-    state, x = network.generator.state_dict(), torch.rand(1, 3, 5, 6)
-    state["tail.1.bias"] += 20
-    output = network(x)
-    assert output.shape == (1, 3, 10, 12)
-    run = run_whole(build(state, SMALL | {"scale": 2}, CPU), x)
-    torch.testing.assert_close(run, output.clamp(0, 1), atol=1e-5, rtol=0)
-    assert network(x, torch.bfloat16).dtype == torch.float32
