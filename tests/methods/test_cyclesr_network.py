@@ -2,14 +2,12 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from upscale_cli.inference.device import CPU, Placement
 from upscale_cli.inference.precision import reduced_is_faithful
 from upscale_cli.inference.tiling import WHOLE, Frame, plan_tiles
 from upscale_cli.methods.cyclesr.checkpoint import make_generator
 from upscale_cli.methods.cyclesr.config import GeneratorSettings
-from upscale_cli.methods.cyclesr.generator import upsample
 from upscale_cli.methods.cyclesr.network import LocalNetwork
 
 BF16 = Placement(torch.device("cpu"), torch.bfloat16)
@@ -25,15 +23,6 @@ def generator(network: str, **settings: object):
         for name, tensor in made.named_parameters():
             tensor.mul_(6 if network == "srresnet" else 2 if "conv" in name else 1)
     return made
-
-
-@pytest.mark.parametrize("scale", [2, 3, 4])
-def test_enlargement_is_the_bilinear_one(scale):
-    x = torch.rand(2, 3, 5, 7)
-    expected = F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
-    torch.testing.assert_close(upsample(x, scale), expected)
-    one = torch.rand(1, 3, 1, 1)
-    assert torch.equal(upsample(one, scale), one.expand(1, 3, scale, scale))
 
 
 @torch.inference_mode()
