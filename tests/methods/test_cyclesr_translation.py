@@ -76,3 +76,29 @@ def test_approximations_are_in_0_to_1_and_of_the_pictures_size():
     assert not approximated.requires_grad
     assert 0 <= approximated.min() <= approximated.max() <= 1
     np.testing.assert_allclose(to_unit(from_unit(y)), y, atol=1e-6)
+
+
+def test_with_a_skip_a_generator_begins_by_leaving_its_picture_alone():
+    torch.manual_seed(0)
+    cycle = CycleGAN(TranslationSettings(features=4, blocks=1, judge_features=4, norm="batch", skip=True), 24)
+    y = torch.rand(4, 3, 30, 27)
+    assert (cycle.approximated(y) - y).abs().mean() < 0.1
+    assert (_cycle().approximated(y) - y).abs().mean() > 0.2
+
+
+def test_instance_norm_knows_no_brightness_and_batch_norm_does():
+    x = torch.rand(1, 3, 24, 24)
+    both = torch.cat([x / 2, x / 2 + 0.5])
+    for norm, same in (("instance", True), ("batch", False)):
+        torch.manual_seed(0)
+        G = CycleGAN(TranslationSettings(features=4, blocks=1, judge_features=4, norm=norm), 24).G_s2r
+        dark, bright = G(both)
+        assert torch.allclose(dark, bright, atol=1e-3) is same
+
+
+def test_to_look_at_translations_changes_no_statistics():
+    cycle = CycleGAN(TranslationSettings(features=4, blocks=1, judge_features=4, norm="batch"), 24)
+    before = {name: value.clone() for name, value in cycle.G_s2r.state_dict().items()}
+    cycle.approximated(torch.rand(2, 3, 24, 24))
+    assert all(torch.equal(value, before[name]) for name, value in cycle.G_s2r.state_dict().items())
+    assert cycle.G_s2r.training

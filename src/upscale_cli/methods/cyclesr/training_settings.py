@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from upscale_cli.config.toml_file import Settings
 from upscale_cli.methods.cyclesr.config import GeneratorSettings
 from upscale_cli.networks.discriminators import DiscriminatorSettings, require_judgeable
-from upscale_cli.networks.patch_discriminator import SMALLEST
+from upscale_cli.networks.patch_discriminator import SMALLEST, Norm
 from upscale_cli.training.settings import DataSettings, ExistingFolder, RecipeSettings
 
 OWN = "cyclesr"
@@ -50,6 +50,11 @@ class TranslationSettings(Settings):
     """Feature maps of the generators' first convolution (CycleGAN: 64)."""
     blocks: int = Field(default=9, ge=1)
     """Residual blocks of each generator (CycleGAN: 9)."""
+    norm: Norm = "instance"
+    """Of the generators (CycleGAN: instance). Instance norm takes each patch's brightness and contrast away, which no
+    generator can give back then: colours drift, the more the smaller patches are. Batch norm, ours, keeps them."""
+    skip: bool = False
+    """Ours: a generator makes what is added to its picture, and so begins by leaving it alone, colours above all."""
     judge_features: int = Field(default=64, ge=1)
     """Feature maps of the discriminators' first convolution (CycleGAN: 64)."""
     lr: float = Field(default=2e-4, gt=0, le=1e30)

@@ -47,11 +47,25 @@ class Judge(nn.Module):
         return lsgan_discriminator_loss(self(real), self(shown))
 
 
+class Added(nn.Module):
+    """A generator that makes what is added to its picture."""
+
+    def __init__(self, change: nn.Module) -> None:
+        super().__init__()
+        self.change = change
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, h, w) in [-1, 1] -> the same shape, not clipped."""
+        y: Tensor = x + self.change(x)
+        return y
+
+
 class CycleGAN:
     """The four networks of Eq. (2).  patch: pixels a side of what they are trained on."""
 
     def __init__(self, settings: TranslationSettings, patch: int) -> None:
-        self.G_s2r, self.G_r2s = (ResnetGenerator(settings.features, settings.blocks) for _ in range(2))
+        generators = [ResnetGenerator(settings.features, settings.blocks, settings.norm) for _ in range(2)]
+        self.G_s2r, self.G_r2s = (Added(generator) if settings.skip else generator for generator in generators)
         self.D_r, self.D_s = (Judge(settings.judge_features, patch) for _ in range(2))
         for network in (self.G_s2r, self.G_r2s, self.D_r, self.D_s):
             normal_(network)
@@ -86,7 +100,10 @@ class CycleGAN:
     @torch.no_grad()
     def approximated(self, y: Tensor) -> Tensor:
         """I^_real = G_s2r(I_syn), to look at or to learn from: (B, 3, h, w) RGB in [0, 1] -> the same."""
-        return to_unit(self.G_s2r(from_unit(y)))
+        self.G_s2r.eval()  # by the statistics that it has learnt, and without learning any
+        approximated = to_unit(self.G_s2r(from_unit(y)))
+        self.G_s2r.train()
+        return approximated
 
 
 def from_unit(x: Tensor) -> Tensor:
