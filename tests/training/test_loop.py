@@ -262,3 +262,29 @@ def test_clipping_bounds_the_gradient(tmp_path: Path):
         moments.append(abs(trainable.network.weight.grad.item()))
     assert moments[0] > 1
     assert moments[1] == pytest.approx(1e-3, rel=1e-3)
+
+
+class TwoTogether(OneWeight):
+    """Generator and judge learn by one loss, each at its own rate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        quick = OptimiserSettings(lr=0.1, schedule="linear")
+        self.groups = {
+            "generators": Group({"G": self.network}, quick),
+            "discriminators": Group({"D": self.judge}, quick.model_copy(update={"lr": 0.01})),
+        }
+
+    def step(self, number: int, batch: Batch, update: Update) -> None:
+        update(("generators", "discriminators"), {"fit": (self.judge(self.network(batch.lr)) - 5).square().mean()})
+
+
+def test_groups_that_learn_together_share_a_loss_and_keep_their_rates(tmp_path: Path):
+    trainable = TwoTogether()
+    weights = [network.weight.detach().clone() for network in (trainable.network, trainable.judge)]  # type: ignore[union-attr]
+    _train(trainable, _settings(tmp_path, max_steps=1), tmp_path / "run")
+    moved = [
+        (network.weight - before).abs().item()  # type: ignore[operator]
+        for network, before in zip((trainable.network, trainable.judge), weights, strict=True)
+    ]
+    assert moved == pytest.approx([0.1, 0.01], rel=1e-3)  # Adam's first step is as long as the rate

@@ -23,7 +23,13 @@ def test_the_cosine_falls_from_the_first_rate_to_the_last_one():
     assert all(later < earlier for earlier, later in itertools.pairwise(rates))
 
 
-@pytest.mark.parametrize("schedule", ["milestones", "cosine"])
+def test_linear_is_constant_over_the_first_half_and_would_be_zero_after_the_last_step():
+    settings = OptimiserSettings(lr=2e-4, schedule="linear")
+    rates = [learning_rate(step, 1000, settings) for step in (0, 250, 500, 625, 750, 999)]
+    assert rates == pytest.approx([2e-4, 2e-4, 2e-4, 1.5e-4, 1e-4, 4e-7])
+
+
+@pytest.mark.parametrize("schedule", ["milestones", "cosine", "linear"])
 def test_warming_up_rises_linearly_and_never_starts_at_zero(schedule):
     warm = OptimiserSettings(lr=1e-3, schedule=schedule, warmup=100)
     cold = OptimiserSettings(lr=1e-3, schedule=schedule)

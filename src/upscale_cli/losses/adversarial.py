@@ -3,10 +3,29 @@
 Everything is computed in float32 whatever comes in, which rounding would spoil.
 """
 
+from collections.abc import Iterable
+from typing import Protocol
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from upscale_cli.training.processes import mean_over_processes
+
+
+class Stages(Protocol):
+    """A discriminator that shows what it sees."""
+
+    def stages(self, x: Tensor) -> Iterable[Tensor]:
+        """x: (B, 3, H, W).  Its features, the finest first, and last the logits."""
+
+
+def judged(D: Stages, fake: Tensor, real: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """What D sees in fake and in real pictures, stage by stage, logits last; only the fake ones' have a gradient."""
+    # The fake first: each call moves a batch norm's running statistics.
+    seen = list(D.stages(fake))
+    with torch.no_grad():
+        return seen, list(D.stages(real))
 
 
 def gan_loss(logits: Tensor, *, real: bool) -> Tensor:

@@ -10,6 +10,7 @@ from upscale_cli.methods.method import Method, Trainer
 ROOMS = {
     "srrescycgan": "upscale_cli.methods.srrescycgan",
     "rwsr": "upscale_cli.methods.rwsr",
+    "cyclesr": "upscale_cli.methods.cyclesr",
 }
 
 

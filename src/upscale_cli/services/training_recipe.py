@@ -75,5 +75,5 @@ def check_resumed(folder: Path, settings: RecipeSettings, *, force: bool, messag
 
 def _harmless(key: str, settings: RecipeSettings) -> bool:
     """Whether the steps to come are those that the run would have done."""
-    # A cosine ends with the last step, so that another length is another rate at every step.
+    # The other schedules end with the last step, so that another length is another rate at every step.
     return key in MOVABLE or (key == "max_steps" and settings.optimiser.schedule == "milestones")

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,7 +34,7 @@ class Learner:
             if processes.count > 1:
                 share_batch_norm(network)
         self.network = trainable.network
-        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self.average = copy.deepcopy(self.network).requires_grad_(False).eval()  # it never learns
         self._optimisers = {name: _adam(group) for name, group in self._groups.items()}
         # Half of the numbers of float16 lie below 6e-5: without scaling, small gradients would be zero.
         self._scaler = torch.amp.GradScaler(processes.device.type, enabled=settings.precision == "fp16")
@@ -46,27 +46,37 @@ class Learner:
         self._step = step
         self._shown = {}
 
-    def update(self, group: str, terms: Mapping[str, Tensor]) -> None:
+    def update(self, groups: str | Sequence[str], terms: Mapping[str, Tensor], /) -> None:
         """See `trainable.Update`.
 
-        Raises TrainingStateError, with the group as it was, where the sum or its gradient is not finite.
+        Raises TrainingStateError, with the groups as they were, where the sum or its gradient is not finite.
         """
         values = torch.stack([term.float() for term in terms.values()])
-        optimiser, settings = self._optimisers[group], self._groups[group].optimiser
-        parameters = [p for part in optimiser.param_groups for p in part["params"]]
-        optimiser.zero_grad(set_to_none=True)
-        # Only for this group's parameters: a generator's loss leaves its discriminator alone.
-        self._scaler.scale(values.sum()).backward(inputs=parameters)  # type: ignore[no-untyped-call]
-        gradients = [p.grad for p in parameters if p.grad is not None]
+        parameters = {
+            group: [p for part in self._optimisers[group].param_groups for p in part["params"]]
+            for group in ([groups] if isinstance(groups, str) else groups)
+        }
+        for group in parameters:
+            self._optimisers[group].zero_grad(set_to_none=True)
+        # Only for these groups' parameters: a generator's loss leaves its discriminator alone.
+        self._scaler.scale(values.sum()).backward(inputs=_flat(parameters))  # type: ignore[no-untyped-call]
+        gradients = {group: [p.grad for p in own if p.grad is not None] for group, own in parameters.items()}
         shown = values.detach()
-        self._processes.average([*gradients, shown])
+        self._processes.average([*_flat(gradients), shown])
         self._shown |= dict(zip(terms, shown.unbind(), strict=True))
-        self._scaler.unscale_(optimiser)
-        norm = nn.utils.get_total_norm(gradients)
+        for group in parameters:
+            self._scaler.unscale_(self._optimisers[group])
+        norms = {group: nn.utils.get_total_norm(own) for group, own in gradients.items()}
         # A scaled gradient may overflow: then the scaler leaves out the step and lowers its factor.
-        trusted = shown.sum() if self._scaler.is_enabled() else shown.sum() + norm
+        trusted = shown.sum() if self._scaler.is_enabled() else shown.sum() + sum(norms.values())
         if not math.isfinite(trusted.item()):
             raise self._not_finite()
+        for group, norm in norms.items():
+            self._lower(group, parameters[group], norm)
+
+    def _lower(self, group: str, parameters: Sequence[nn.Parameter], norm: Tensor) -> None:
+        """One step of the group's optimiser along gradients of this norm."""
+        optimiser, settings = self._optimisers[group], self._groups[group].optimiser
         if settings.clip_norm:
             nn.utils.clip_grads_with_norm_(parameters, settings.clip_norm, norm)
         for part in optimiser.param_groups:
@@ -157,6 +167,10 @@ class Learner:
         terms = ", ".join(f"{name} {value.item():g}" for name, value in self._shown.items())
         what = "gradient" if all(math.isfinite(value.item()) for value in self._shown.values()) else "loss"
         return TrainingStateError(f"the {what} is not finite at step {self._step + 1} ({terms})", LOWER_RATE)
+
+
+def _flat(groups: Mapping[str, Sequence[Tensor]]) -> list[Tensor]:
+    return [tensor for own in groups.values() for tensor in own]
 
 
 def _adam(group: Group) -> torch.optim.Adam:

@@ -11,6 +11,8 @@ def learning_rate(step: int, max_steps: int, settings: OptimiserSettings) -> flo
     if settings.schedule == "cosine":
         progress = min(step / max_steps, 1.0)
         rate = settings.final_lr + (settings.lr - settings.final_lr) * (1 + math.cos(math.pi * progress)) / 2
+    elif settings.schedule == "linear":
+        rate = settings.lr * min(1.0, 2 * (1 - step / max_steps))
     else:
         rate = settings.lr * 0.5 ** sum(step >= milestone for milestone in settings.milestones)
     return warm * rate

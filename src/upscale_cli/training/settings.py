@@ -25,7 +25,7 @@ def _file_name(name: str) -> str:
     return name
 
 
-_Folder = Annotated[Path, AfterValidator(_existing_folder)]
+ExistingFolder = Annotated[Path, AfterValidator(_existing_folder)]
 _Beta = Annotated[float, Field(ge=0, lt=1)]
 _Step = Annotated[int, Field(ge=1)]
 
@@ -33,18 +33,18 @@ _Step = Annotated[int, Field(ge=1)]
 class DataSettings(Settings):
     """Where pictures come from. Paths in a recipe are relative to the recipe's own folder."""
 
-    train: _Folder = Field(examples=["photos"])
+    train: ExistingFolder = Field(examples=["photos"])
     """Folder of high-resolution pictures."""
-    lr: _Folder | None = Field(default=None, examples=["photos-small"])
+    lr: ExistingFolder | None = Field(default=None, examples=["photos-small"])
     """Folder of their low-resolution partners, of the same names, suffixes apart, and the originals' size over the
     scale. Left out, the recipe's degradation makes them."""
     holdout: tuple[str, ...] = ()
     """File stems of `train` that are never trained on; validation is measured on them."""
-    validation: _Folder | None = Field(default=None, examples=["other-photos"])
+    validation: ExistingFolder | None = Field(default=None, examples=["other-photos"])
     """Folder of high-resolution pictures that validation is measured on beside those held out."""
-    validation_lr: _Folder | None = Field(default=None, examples=["other-photos-small"])
+    validation_lr: ExistingFolder | None = Field(default=None, examples=["other-photos-small"])
     """Folder of their low-resolution partners. Left out, the recipe's degradation makes them."""
-    source: _Folder | None = Field(default=None, examples=["camera"])
+    source: ExistingFolder | None = Field(default=None, examples=["camera"])
     """Folder of low-resolution photographs without partners, for the methods that learn from such."""
     plain_share: float = Field(default=0.0, ge=0, le=1)
     """Share of samples that are two plain colours instead of a photograph: they keep flat areas flat. Ours."""
@@ -54,11 +54,16 @@ class DataSettings(Settings):
     workers: int = Field(default=2, ge=0, le=64)
     """Threads that draw batches ahead, 0 for none; the batches are the same."""
 
+    @property
+    def paired(self) -> bool:
+        """Do good pictures come with their partners, so that none is degraded?"""
+        return self.lr is not None
+
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
         if self.validation_lr is not None and self.validation is None:
             raise ValueError("validation_lr needs validation, the folder of its originals")
-        if self.lr is not None and self.plain_share:
+        if self.paired and self.plain_share:
             raise ValueError("plain_share needs the recipe's degradation, which lr puts out of use: set it to 0")
         return self
 
@@ -70,8 +75,9 @@ class OptimiserSettings(Settings):
     """Learning rate (section 3.5: 1e-4)."""
     betas: tuple[_Beta, _Beta] = (0.9, 0.999)
     """Decay of the two moments (section 3.5: 0.9 and 0.999)."""
-    schedule: Literal["milestones", "cosine"] = "milestones"
-    """Halved at `milestones` (section 3.5), or falling along a cosine to `final_lr` at the last step (ours)."""
+    schedule: Literal["milestones", "cosine", "linear"] = "milestones"
+    """Halved at `milestones` (section 3.5); falling along a cosine to `final_lr` at the last step (ours); or constant
+    over the first half of the steps and falling linearly to zero over the second (CycleGAN, CycleSR)."""
     milestones: tuple[_Step, ...] = (5_000, 10_000, 20_000, 30_000)
     """Steps after which the rate is halved (section 3.5)."""
     final_lr: float = Field(default=1e-6, ge=0, allow_inf_nan=False)
@@ -111,6 +117,16 @@ class RecipeSettings(Settings):
     """Steps between checkpoints, each followed by a validation. Ours."""
     data: DataSettings
     optimiser: OptimiserSettings = OptimiserSettings()
+
+    @property
+    def exported_method(self) -> str:
+        """Whose checkpoints such a run starts from and exports."""
+        return self.method
+
+    @property
+    def translates(self) -> bool:
+        """Is a network trained that makes pictures of one kind look like those of another (a `Translating`)?"""
+        return False
 
 
 FREE = frozenset({"data.workers", "save_every", "start"})

@@ -14,14 +14,13 @@ from torch import Tensor, nn
 
 from upscale_cli.degradation.operations import Pixels
 from upscale_cli.degradation.pipeline import degrade
-from upscale_cli.losses.adversarial import gan_loss, ragan_discriminator_loss, ragan_generator_loss
+from upscale_cli.losses.adversarial import gan_loss, judged, ragan_discriminator_loss, ragan_generator_loss
 from upscale_cli.losses.content import content_loss, feature_matching_loss, perceptual_loss
 from upscale_cli.losses.flat import flat_loss, flat_pictures
 from upscale_cli.losses.similarity import ssim_loss
 from upscale_cli.methods.rwsr.generator import Generator
-from upscale_cli.methods.rwsr.training_settings import DiscriminatorSettings, TrainingSettings
-from upscale_cli.networks.patch_discriminator import PatchDiscriminator
-from upscale_cli.networks.vgg_discriminator import VggDiscriminator
+from upscale_cli.methods.rwsr.training_settings import TrainingSettings
+from upscale_cli.networks.discriminators import Discriminator, build_discriminator, shown_part
 from upscale_cli.training.datasets import Batch, draw_batch
 from upscale_cli.training.pictures import load_pictures
 from upscale_cli.training.trainable import Group, Update, Validation
@@ -36,7 +35,6 @@ FLAT_SIDE = 3
 FLAT_TURNS = 7
 """Steps in which all flat pictures have had their turn, no multiple of their levels: every step sees all of those."""
 Terms = dict[str, Tensor]
-Discriminator = VggDiscriminator | PatchDiscriminator
 
 
 class Training:
@@ -60,7 +58,7 @@ class Training:
         self.groups = {"generator": Group({"G": self.G}, settings.optimiser)}
         self.D: Discriminator | None = None
         if settings.loss.gan:
-            self.D = _discriminator(settings.discriminator, scale * settings.patch)
+            self.D = build_discriminator(settings.discriminator, scale * settings.patch)
             self.groups["discriminator"] = Group({"D": self.D}, settings.optimiser, adversary=True)
         for group in self.groups.values():
             for network in group.networks.values():
@@ -85,11 +83,12 @@ class Training:
         if self._phi is not None:
             with self._reduced(fake):
                 terms["per"] = weights.per * perceptual_loss(fake, y, self._phi.to(y.device))
-        if self.D is not None:
-            terms |= self._judged(self.D, fake / 255, y / 255)
-        update("generator", terms)
-        if self.D is not None:
-            update("discriminator", {"d": self._told_apart(self.D, fake.detach() / 255, y / 255)})
+        if self.D is None:
+            update("generator", terms)
+            return
+        fake, real = (shown_part(self.D, side / 255, number) for side in (fake, y))
+        update("generator", terms | self._judged(self.D, fake, real))
+        update("discriminator", {"d": self._told_apart(self.D, fake.detach(), real)})
 
     def validate(self, network: nn.Module) -> Validation:
         """See `Validator`."""
@@ -115,9 +114,7 @@ class Training:
         """
         weights = self.settings.loss
         with self._reduced(fake):
-            *features, c_fake = D.stages(fake)
-            with torch.no_grad():
-                *targets, c_real = D.stages(real)
+            (*features, c_fake), (*targets, c_real) = judged(D, fake, real)
         as_real = gan_loss(c_fake, real=True)
         if weights.objective == "relativistic":
             as_real = ragan_generator_loss(c_real, c_fake)
@@ -152,13 +149,6 @@ def prepare(settings: TrainingSettings, message: Callable[[str], None]) -> Train
     from upscale_cli.weights.features import vgg19_for_training  # most recipes do without
 
     return Training(settings, message, vgg19_for_training("configs/rwsr-psnr.toml"))
-
-
-def _discriminator(settings: DiscriminatorSettings, patch: int) -> Discriminator:
-    """For pictures of `patch` pixels a side."""
-    if settings.kind == "vgg":
-        return VggDiscriminator(settings.features, patch)
-    return PatchDiscriminator(settings.features, norm="batch")
 
 
 def _grey_levels(side: Tensor) -> Tensor:

@@ -7,8 +7,7 @@ from pydantic import Field, model_validator
 from upscale_cli.config.toml_file import Settings
 from upscale_cli.degradation.pipeline import DegradationSettings
 from upscale_cli.methods.rwsr.config import GeneratorSettings
-from upscale_cli.networks.patch_discriminator import SMALLEST
-from upscale_cli.networks.vgg_discriminator import HALVINGS
+from upscale_cli.networks.discriminators import DiscriminatorSettings, require_judgeable
 from upscale_cli.training.settings import RecipeSettings
 
 
@@ -31,15 +30,6 @@ class LossSettings(Settings):
     """Whether the discriminator compares real with fake (Eq. (4)), or judges each alone (Eq. (5))."""
 
 
-class DiscriminatorSettings(Settings):
-    """The discriminator, built where `loss.gan` needs it."""
-
-    kind: Literal["vgg", "patch"] = "vgg"
-    """ESRGAN's, which judges a patch as a whole; or, ours, PatchGAN with batch norm, which judges each of its parts."""
-    features: int = Field(default=64, ge=1)
-    """Feature maps of the first convolutions (either: 64, growing to 512)."""
-
-
 class TrainingSettings(RecipeSettings):
     """An RWSR recipe."""
 
@@ -51,17 +41,8 @@ class TrainingSettings(RecipeSettings):
 
     @model_validator(mode="after")
     def _terms_fit(self) -> "TrainingSettings":
-        side = self.patch * self.generator.scale
-        if self.loss.gan and self.discriminator.kind == "vgg" and side % 2**HALVINGS:
-            raise ValueError(
-                f"with loss.gan, patch = {self.patch} times scale {self.generator.scale} must be a multiple of "
-                f"{2**HALVINGS}: the discriminator halves it"
-            )
-        if self.loss.gan and self.discriminator.kind == "patch" and side < SMALLEST:
-            raise ValueError(
-                f"with discriminator.kind = 'patch', patch = {self.patch} times scale {self.generator.scale} must be "
-                f"at least {SMALLEST} pixels"
-            )
+        if self.loss.gan:
+            require_judgeable(self.discriminator, self.patch, self.generator.scale)
         if self.loss.per and self.loss.features == "discriminator" and not self.loss.gan:
             raise ValueError("loss.features = 'discriminator' needs loss.gan, or there is no discriminator")
         if self.loss.flat and self.generator.padding == "zeros":
