@@ -21,7 +21,7 @@ from upscale_cli.methods.cyclesr.losses import mse_loss
 from upscale_cli.methods.cyclesr.training_settings import OWN, TrainingSettings
 from upscale_cli.methods.cyclesr.translation import CycleGAN, Pictures, Terms, from_unit, to_unit
 from upscale_cli.methods.cyclesr.watching import Probe
-from upscale_cli.networks.discriminators import Discriminator, build_discriminator, shown_part
+from upscale_cli.networks.discriminators import Discriminator, build_discriminator
 from upscale_cli.training.datasets import Batch, draw_batch
 from upscale_cli.training.pictures import Pictures as TrainingPictures
 from upscale_cli.training.pictures import Pixels, load_pairs, summary
@@ -82,9 +82,9 @@ class Training:
         """Eq. (2) and Eq. (4), each for its own networks; from `pretrain_steps` on their sum, Eq. (3), for all."""
         self._translated = self.cycle is not None and number >= self.settings.pretrain_steps
         if self.cycle is None:
-            self._super_resolve(number, batch.lr, batch.hr, update)
+            self._super_resolve(batch.lr, batch.hr, update)
         elif self._translated and self.settings.course == "apart":
-            self._super_resolve(number, self.cycle.approximated(batch.lr), batch.hr, update)
+            self._super_resolve(self.cycle.approximated(batch.lr), batch.hr, update)
         else:
             self._translate_too(self.cycle, number, batch, update)
 
@@ -96,27 +96,26 @@ class Training:
             fakes = cycle.translated(pictures)
             terms = cycle.generator_terms(pictures, fakes, self.settings.loss)
         if self._translated:
-            self._super_resolve(number, to_unit(fakes.real), batch.hr, update, terms)
+            self._super_resolve(to_unit(fakes.real), batch.hr, update, terms)
         else:
             update("translators", terms)
-            self._super_resolve(number, batch.lr, batch.hr, update)
+            self._super_resolve(batch.lr, batch.hr, update)
         with self._reduced(batch.lr):
             judged_terms = cycle.discriminator_terms(pictures, fakes, (self.settings.seed, number))
         update("judges", judged_terms)
 
-    def _super_resolve(self, number: int, y: Tensor, x: Tensor, update: Update, terms: Terms | None = None) -> None:
+    def _super_resolve(self, y: Tensor, x: Tensor, update: Update, terms: Terms | None = None) -> None:
         """Eq. (4), then what D_h pays.  terms: of Eq. (2), where y is the translators' and they learn from both."""
         y, x = (side.contiguous(memory_format=torch.channels_last) for side in (y, x))
         x_hat = self.G_l2h(y, self._dtype)
-        supervised = self._supervised_terms(number, x_hat, x)
+        supervised = self._supervised_terms(x_hat, x)
         if terms is None:
             update("network", supervised)
         else:
             update(("network", "translators"), supervised | terms)
         if self.D_h is not None:
-            fake, real = (shown_part(self.D_h, side, number) for side in (x_hat.detach(), x))
             with self._reduced(x_hat):
-                c_real, c_fake = self.D_h(real), self.D_h(fake)
+                c_real, c_fake = self.D_h(x), self.D_h(x_hat.detach())
             update("discriminator", {"d_h": ragan_discriminator_loss(c_real, c_fake)})
 
     def validate(self, network: nn.Module) -> Validation:
@@ -167,7 +166,7 @@ class Training:
             groups["discriminator"] = Group({"D_h": self.D_h}, optimiser, adversary=True)
         return groups
 
-    def _supervised_terms(self, number: int, x_hat: Tensor, x: Tensor) -> Terms:
+    def _supervised_terms(self, x_hat: Tensor, x: Tensor) -> Terms:
         """L_2, Eq. (4), weighted; RGB in [0, 1]."""
         weights = self.settings.loss
         terms: Terms = {}
@@ -177,9 +176,8 @@ class Training:
             with self._reduced(x_hat):
                 terms["per"] = weights.per * perceptual_loss(255 * x_hat, 255 * x, self._phi.to(x.device))
         if self.D_h is not None:
-            fake, real = (shown_part(self.D_h, side, number) for side in (x_hat, x))
             with self._reduced(x_hat):
-                (*features, c_fake), (*targets, c_real) = judged(self.D_h, fake, real)
+                (*features, c_fake), (*targets, c_real) = judged(self.D_h, x_hat, x)
             terms["gan"] = weights.gan * ragan_generator_loss(c_real, c_fake)
             if weights.per and weights.features == "discriminator":
                 terms["per"] = weights.per * feature_matching_loss(features, targets)
