@@ -3,10 +3,8 @@
 from typing import Literal
 
 from pydantic import Field
-from torch import Tensor
 
 from upscale_cli.config.toml_file import Settings
-from upscale_cli.networks.patch_discriminator import HALVINGS as PATCH_HALVINGS
 from upscale_cli.networks.patch_discriminator import SMALLEST, PatchDiscriminator
 from upscale_cli.networks.vgg_discriminator import HALVINGS, VggDiscriminator
 
@@ -36,17 +34,3 @@ def build_discriminator(settings: DiscriminatorSettings, side: int) -> Discrimin
     if settings.kind == "vgg":
         return VggDiscriminator(settings.features, side)
     return PatchDiscriminator(settings.features, norm="batch")
-
-
-def shown_part(D: Discriminator, side: Tensor, step: int) -> Tensor:
-    """What D sees of patches (B, 3, H, W) at a step: all of them, or, PatchGAN, another part at each step.
-
-    PatchGAN's strides stand on a grid, and so does what a generator's pixel shuffles make. Always in the same place, D
-    is blind to some patterns of that period, and the generator learns to draw them.
-    """
-    if isinstance(D, VggDiscriminator):  # made for patches of one size
-        return side
-    places = min(2**PATCH_HALVINGS, side.shape[-1] - SMALLEST + 1)
-    top, left = divmod(step % places**2, places)
-    height, width = (length - places + 1 for length in side.shape[2:])
-    return side[:, :, top : top + height, left : left + width]

@@ -20,7 +20,7 @@ from upscale_cli.losses.flat import flat_loss, flat_pictures
 from upscale_cli.losses.similarity import ssim_loss
 from upscale_cli.methods.rwsr.generator import Generator
 from upscale_cli.methods.rwsr.training_settings import TrainingSettings
-from upscale_cli.networks.discriminators import Discriminator, build_discriminator, shown_part
+from upscale_cli.networks.discriminators import Discriminator, build_discriminator
 from upscale_cli.training.datasets import Batch, draw_batch
 from upscale_cli.training.pictures import load_pictures
 from upscale_cli.training.trainable import Group, Update, Validation
@@ -83,12 +83,11 @@ class Training:
         if self._phi is not None:
             with self._reduced(fake):
                 terms["per"] = weights.per * perceptual_loss(fake, y, self._phi.to(y.device))
-        if self.D is None:
-            update("generator", terms)
-            return
-        fake, real = (shown_part(self.D, side / 255, number) for side in (fake, y))
-        update("generator", terms | self._judged(self.D, fake, real))
-        update("discriminator", {"d": self._told_apart(self.D, fake.detach(), real)})
+        if self.D is not None:
+            terms |= self._judged(self.D, fake / 255, y / 255)
+        update("generator", terms)
+        if self.D is not None:
+            update("discriminator", {"d": self._told_apart(self.D, fake.detach() / 255, y / 255)})
 
     def validate(self, network: nn.Module) -> Validation:
         """See `Validator`."""
