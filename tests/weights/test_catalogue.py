@@ -204,8 +204,8 @@ def test_an_import_is_a_model_only_under_its_own_name(tmp_path: Path) -> None:
 def test_auto_asks_the_users_models_first_and_is_the_default(write) -> None:
     write(OWN + "auto = { noise = [2, 9.5], jpeg = [1, 60] }\n")
     catalogue = load_catalogue()
-    assert [entry.name for entry in catalogue.automatic] == ["mine", "srrescycgan-generic"]
-    assert (catalogue.by_picture, catalogue.default) == (True, "srrescycgan-generic")
+    assert [entry.name for entry in catalogue.automatic] == ["mine", "rwsr"]
+    assert (catalogue.by_picture, catalogue.default) == (True, "rwsr")
     rule = catalogue.upscaler("mine").auto
     assert rule is not None
     assert [rule.takes(noise, 60) for noise in (1.9, 2, 9.4, 9.5)] == [False, True, True, False]
