@@ -158,7 +158,8 @@ def test_verify_names_what_is_damaged(cache: Path, checkpoint: Path) -> None:
         path.write_bytes(path.read_bytes()[:-1] + b"\xff")
     result = CliRunner().invoke(models_app, ["verify", "--json"])
     assert {name: record["ok"] for name, record in records(result.stdout).items()} == {
-        "rwsr": True, "rwsr-standard": True, "rwsr-psnr": True, "srrescycgan-generic": True, "lpips-alex": True, "one": False, "three": False, "two": True,
+        "rwsr": True, "rwsr-standard": True, "rwsr-psnr": True, "srrescycgan-generic": True, "lpips-alex": True,
+        "one": False, "three": False, "two": True,
     }  # fmt: skip
     assert isinstance(result.exception, WeightsError)
     assert "2 of 8 models" in str(result.exception)

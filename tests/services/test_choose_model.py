@@ -105,7 +105,8 @@ def test_the_default_is_auto_until_the_user_names_another(catalogue: Path) -> No
 def test_fusion_that_no_choice_could_do(catalogue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="--fuse-with: is the partner of one model"):
         select("auto", FusionRequest(partner="noisy"))
-    assert [pair.partner is not None for pair in select("auto", FusionRequest(wanted=True)).pairs] == [False] * 3 + [True]
+    partners = [pair.partner for pair in select("auto", FusionRequest(wanted=True)).pairs]
+    assert [partner is not None for partner in partners] == [False, False, False, True]
     monkeypatch.setattr("upscale_cli.services.choose_model.find_partner", lambda *_: None)
     with pytest.raises(UsageError, match="--fuse: no model that auto chooses from"):
         select("auto", FusionRequest(wanted=True))
