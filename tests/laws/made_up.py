@@ -59,6 +59,7 @@ MADE_UP = {
     "rwsr-replicate": MadeUp(
         "rwsr", {"groups": 1, "blocks": 2, "features": 16, "reduction": 4, "padding": "replicate"}
     ),
+    "dualsr": MadeUp("dualsr", {"features": 16}),
     "rwsr-x3": MadeUp("rwsr", {"groups": 1, "blocks": 1, "features": 16, "reduction": 4, "scale": 3}),
 }
 

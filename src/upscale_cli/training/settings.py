@@ -113,6 +113,11 @@ class RecipeSettings(Settings):
     data: DataSettings
     optimiser: OptimiserSettings = OptimiserSettings()
 
+    @property
+    def workers(self) -> int:
+        """Threads that draw batches ahead."""
+        return self.data.workers
+
 
 FREE = frozenset({"data.workers", "save_every", "start"})
 """Keys that change no result any more: a run is resumed with other values of them without a word."""
