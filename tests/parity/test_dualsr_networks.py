@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from upscale_cli.methods.dualsr.adaptation import Adaptation
 from upscale_cli.methods.dualsr.config import AdaptationSettings
 from upscale_cli.methods.dualsr.discriminator import Discriminator
-from upscale_cli.methods.dualsr.downsampler import Downsampler
+from upscale_cli.methods.dualsr.downsampler import Downsampler, downsample
 from upscale_cli.methods.dualsr.generator import Generator, GeneratorSettings
 from upscale_cli.methods.dualsr.imresize import doubled
+from upscale_cli.methods.dualsr.kernels import centred
 from upscale_cli.methods.dualsr.losses import sobel
 from upscale_cli.methods.dualsr.regularisation import Regularisation, penalty_mask
 from upscale_cli.training.datasets import Batch
@@ -140,3 +141,13 @@ def test_a_step_has_the_official_terms_and_moves_the_weights_as_far(adaptation):
 
 def _copied(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def test_kernels_are_moved_and_applied_as_the_official_code_does():
+    """dualsr_kernels.npz: a kernel (13, 13), what the official shift makes of it with a pixel of margin, and a picture
+    (30, 34, 3) uint8 that the kernel reduces."""
+    golden = np.load(Path(__file__).with_name("dualsr_kernels.npz"))
+    np.testing.assert_allclose(centred(np.pad(golden["kernel"], 1)), golden["kernel_shift_sf2"], atol=1e-9)
+    picture = torch.from_numpy(golden["image_a"]).permute(2, 0, 1)[None] / 255
+    reduced = downsample(picture, torch.from_numpy(golden["kernel"]).float())
+    torch.testing.assert_close(reduced, torch.from_numpy(golden["downscaled"]), atol=1e-5, rtol=0)

@@ -33,7 +33,7 @@ class RunConsole:
         self._picture: TaskID | None = None
         self._all: TaskID | None = None
         self._name = ""
-        self._spoken = time.monotonic()
+        self._spoken = self._begun = time.monotonic()
 
     def downloading(self, name: str, done: int, total: int | None) -> None:
         """A checkpoint comes in."""
@@ -42,7 +42,7 @@ class RunConsole:
 
     def started(self, name: str, number: int, count: int) -> None:
         """A picture's turn."""
-        self._spoken = time.monotonic()
+        self._spoken = self._begun = time.monotonic()
         self._name = f"[{number}/{count}] {name}" if count > 1 else name
         if self._bars is not None:
             if self._picture is not None:
@@ -53,7 +53,7 @@ class RunConsole:
 
     def advanced(self, share: float) -> None:
         """Tiles are done."""
-        self._now(self._name, share, f"{share:.0%}")
+        self._now(self._name, share, f"{share:.0%}{_left(share, time.monotonic() - self._begun)}")
 
     def finished(self, report: "PictureReport") -> None:
         """A picture is written, skipped or failed."""
@@ -70,6 +70,8 @@ class RunConsole:
         elif report.status == "done":
             self._line(f"{report.input} -> {report.output} ({_size(report)}, {report.seconds:.1f} s)")
             self._settings(report)
+            if report.learned is not None:
+                self._line(f"  {report.learned.words}")
         elif report.status == "skipped":
             self._line(": ".join((f"{report.output} exists, skipped", *report.notes)))
         for note in report.notes if report.status in ("done", "planned") else ():
@@ -168,6 +170,12 @@ def _planned(report: "PictureReport") -> str:
 def _size(report: "PictureReport") -> str:
     sizes = (report.input_size, report.output_size)
     return " to ".join(f"{size[0]}x{size[1]}" for size in sizes if size)
+
+
+def _left(share: float, seconds: float) -> str:
+    """How long the rest will take, where that is long enough to be said."""
+    minutes = seconds * (1 - share) / share / 60 if share else 0.0
+    return f", about {minutes:.0f} min left" if minutes >= 1 else ""
 
 
 def _short(name: str) -> str:

@@ -15,6 +15,8 @@ from upscale_cli.methods.dualsr.crops import draw_crops, working_picture
 from upscale_cli.methods.dualsr.discriminator import Discriminator
 from upscale_cli.methods.dualsr.downsampler import Downsampler, downsample, shaved
 from upscale_cli.methods.dualsr.generator import Generator
+from upscale_cli.methods.dualsr.judgement import Judgement, Middle
+from upscale_cli.methods.dualsr.kernels import Kernel
 from upscale_cli.methods.dualsr.losses import cycle_loss, discriminator_loss, gan_loss, masked_interpolation_loss
 from upscale_cli.methods.dualsr.regularisation import Regularisation
 from upscale_cli.training.datasets import Batch
@@ -28,30 +30,43 @@ class Adaptation:
     A batch's `lr` are patches x and its `hr` patches y of the same picture: unpaired, and both as the camera gave them.
     """
 
-    def __init__(self, pixels: Samples, settings: AdaptationSettings) -> None:
-        """pixels: (H, W, 1 or 3), no side below `settings.patch` and the border that is left out."""
+    def __init__(
+        self, pixels: Samples, settings: AdaptationSettings, given: Kernel | None = None, truth: Samples | None = None
+    ) -> None:
+        """pixels: (H, W, 1 or 3), no side below `settings.patch` and the border that is left out.
+
+        given: the kernel, where it is known and only G_UP is to learn (Table 1, third part), as of `kernels.prepared`.
+        truth: what the result should be, (2H, 2W, 1 or 3), to be held against the result's middle; never learned from.
+        """
         torch.manual_seed(settings.seed)
         self.settings = settings
         # Made and initialised in the released code's order, so that a seed means the same weights.
         self.G_DN = Downsampler()
         self.D_DN = Discriminator()
-        self.network = self.G_UP = Generator(settings.generator)
+        self.G_UP = Generator(settings.generator)
+        self.network: nn.Module = self.G_UP
         for initialise in (self.G_DN.initialise, self.D_DN.initialise, self.G_UP.initialise):
             initialise()
         self.regularisation = Regularisation()
-        self.groups: Mapping[str, Group] = {
-            "up": Group({"G_UP": self.G_UP}, settings.up),
-            "down": Group({"G_DN": self.G_DN, "R": self.regularisation}, settings.down),
-            "judge": Group({"D_DN": self.D_DN}, settings.down, adversary=True),
-        }
+        self._given = None if given is None else torch.from_numpy(given).float()
+        learning_kernel = self._learning_kernel() if given is None else {}
+        self.groups: Mapping[str, Group] = {"up": Group({"G_UP": self.G_UP}, settings.up), **learning_kernel}
+        self._middle = Middle(pixels, truth)
         self._picture = working_picture(_planes(pixels))
         self._crops = draw_crops(self._picture, settings.patch, settings.max_steps * settings.batch, settings.seed)
         self._tensor = torch.from_numpy(self._picture).permute(2, 0, 1)
 
-    def kernel(self) -> NDArray[np.float64]:
-        """The estimated kernel (K, K): how the picture would be made half as large by what made it as it is."""
-        with torch.no_grad():
-            return self.G_DN.kernel().cpu().numpy().astype(np.float64)
+    def _learning_kernel(self) -> dict[str, Group]:
+        return {
+            "down": Group({"G_DN": self.G_DN, "R": self.regularisation}, self.settings.down),
+            "judge": Group({"D_DN": self.D_DN}, self.settings.down, adversary=True),
+        }
+
+    @torch.no_grad()
+    def kernel(self) -> Kernel:
+        """The kernel (K, K) that G_DN has come to, or the one that was given."""
+        kernel = self.G_DN.kernel() if self._given is None else self._given
+        return kernel.cpu().numpy().astype(np.float64)
 
     def draw(self, step: int, samples: range) -> Batch:
         """Crops of the picture."""
@@ -63,31 +78,44 @@ class Adaptation:
     def step(self, number: int, batch: Batch, update: Update) -> None:
         """Both generators by Eq. (2), then the discriminator by Eq. (4) on what G_DN had made before."""
         x, y, weights = batch.lr, batch.hr, self.settings.loss
-        kernel = self.G_DN.kernel()
-        fake_hr, fake_lr = self.G_UP(x), downsample(y, kernel)
-        regular = self.regularisation.terms(kernel, y, fake_lr)
+        kernel = self.G_DN.kernel() if self._given is None else self._given.to(y.device)
+        fake_hr, fake_lr = self._upsampled(x), downsample(y, kernel)
         terms = {
-            "gan": gan_loss(self.D_DN(fake_lr), real=True),
             "cycle_forward": weights.cycle * cycle_loss(downsample(fake_hr, kernel), x),
-            "cycle_backward": weights.cycle * cycle_loss(self.G_UP(fake_lr), y),
+            "cycle_backward": weights.cycle * cycle_loss(self._upsampled(fake_lr), y),
             "interpolation": weights.interpolation * masked_interpolation_loss(fake_hr, x),
-            "regularisation": weights.regularisation * self.regularisation.total(regular),
         }
+        if self._given is not None:
+            update("up", terms)
+            return
+        regular = self.regularisation.terms(kernel, y, fake_lr)
+        terms["gan"] = gan_loss(self.D_DN(fake_lr), real=True)
+        terms["regularisation"] = weights.regularisation * self.regularisation.total(regular)
         update(("up", "down"), terms)
         fake_lr = fake_lr.detach()
         real = self.D_DN(shaved(x, fake_lr))
         update("judge", {"discriminator": discriminator_loss(real, self.D_DN(fake_lr))})
         self.regularisation.advance(number, float(regular["bicubic"].detach()))
 
-    def validate(self, network: nn.Module) -> Validation:  # noqa: ARG002 - a trainable's protocol
-        """Nothing: there is no truth to hold it against."""
-        return Validation()
+    def validate(self, network: nn.Module) -> Validation:
+        """PSNR and SSIM of the result's middle on luminance, where the truth is known."""
+        return Validation(self._middle.figures(network))
+
+    def judged(self) -> Judgement:
+        """What can be said of the upsampler without the truth."""
+        return self._middle.judged(self.G_UP, self.kernel())
 
     def export(self, network: nn.Module, path: Path, step: int) -> None:
         """G_UP as a checkpoint of this method."""
         options = self.settings.generator.model_dump_json()
         metadata = {"method": "dualsr", "scale": "2", "options": options, "step": str(step)}
         write_safetensors(network.state_dict(), path, metadata)
+
+    def _upsampled(self, x: Tensor) -> Tensor:
+        """G_UP(x), its convolutions in the settings' number format: nearly all of a step's work."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
+            result: Tensor = self.G_UP(x)
+        return result.float()
 
     def _crop(self, place: NDArray[np.intp], side: int) -> Tensor:
         top, left = place

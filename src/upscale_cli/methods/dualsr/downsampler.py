@@ -38,10 +38,8 @@ class Downsampler(nn.Module):
         Composed from the last layer backwards, where there is one channel, it costs next to nothing, and learning by it
         is learning by the whole network: both have the same gradients.
         """
-        conv7, conv5, conv3, *small, row = self.parameters()
-        row = row.flatten(1)
-        for weight in reversed(small):
-            row = row @ weight.flatten(1)
+        conv7, conv5, conv3, *small = self.parameters()
+        row = torch.linalg.multi_dot([weight.flatten(1) for weight in reversed(small)])
         composed = torch.einsum("o,oihw->ihw", row[0], conv3)[None]
         for weight in (conv5, conv7):
             composed = F.conv_transpose2d(composed, weight)
