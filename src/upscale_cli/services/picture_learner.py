@@ -101,9 +101,9 @@ class PictureLearner:
             raise PictureError(f"{name}: {error.message}", "try another --seed") from error
         model = load_model(report.exported, offline=True)
         assert model.state is not None
+        adaptation.G_UP.load_state_dict(model.state)
         # Of the numbers: the file's metadata stand in any order.
         model = replace(model, name="dualsr", sha256=_digest(model.state))
-        adaptation.G_UP.load_state_dict(model.state)
         if report.finished:
             shutil.rmtree(folder, ignore_errors=True)
         else:
