@@ -4,7 +4,7 @@ python benchmarks/zeroshot.py [--steps 8] [--rounds 3] [--device cpu] [--write d
 
 All in one process and in turn (A B C A B C ...), medians over all rounds, because machines drift. (a) is
 `zeroshot_plain.py`. Ours composes the downsampler's one kernel and runs that instead of its layers; bfloat16 is
-measured too, for the upsampler's convolutions. Patches are the paper's, of a photograph that scikit-image's wheel holds.
+measured too, for the upsampler's convolutions. Patches are the paper's, of a photograph from scikit-image's wheel.
 """
 
 import argparse

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upscale_cli.errors import UsageError
+from upscale_cli.imaging.atomic import naming_failures
 from upscale_cli.imaging.files import Picture, read_header, read_picture
 from upscale_cli.imaging.kernel_files import Kernel, write_kernel
 from upscale_cli.imaging.quality import psnr, ssim
@@ -78,7 +79,8 @@ class ZeroshotWorker:
             name, given, truth if job.size == job.network_size else None, _Share(self._watch, 0, LEARNING)
         )
         if job.gate_path is not None:
-            job.gate_path.parent.mkdir(parents=True, exist_ok=True)
+            with naming_failures(job.gate_path, 0):
+                job.gate_path.parent.mkdir(parents=True, exist_ok=True)
             write_kernel(learned.kernel, job.gate_path)
         worker = Worker(learned.model, self._request, _Share(self._watch, LEARNING, 1), self.budget)
         job = worker.compute(job)

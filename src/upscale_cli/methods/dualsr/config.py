@@ -45,7 +45,7 @@ class AdaptationSettings(Settings):
     """Of the upsampler's convolutions while it learns."""
     ema: float = Field(default=0.0, ge=0, lt=1)
     """Decay of the averaged weights of G_UP, which are what is used; 0 for the last ones, as in the paper."""
-    save_every: int = Field(default=250, ge=1)
+    save_every: int = Field(default=100, ge=1)
     """Steps between the states that an interrupted run goes on from."""
     workers: int = 0
     """Threads that draw batches ahead: none, a crop is a view of the picture."""
