@@ -37,7 +37,7 @@ def save(pixels: np.ndarray, path: Path) -> None:
 
 
 def test_a_table_with_bicubic_beside_the_model(evaluate: Upscale, hr: Path) -> None:
-    ended = evaluate("--hr", "hr", "--degrade", "jpeg:30", "--channel", "y", "--shift", 1)
+    ended = evaluate("--hr", "hr", "--degrade", "jpeg:30", "--channel", "y", "--shift-search", 1)
     assert (ended.code, ended.err) == (0, "")
     assert "x4, jpeg:30, luminance, border 4, best shift within 1" in ended.out
     assert "bicubic" in ended.out
@@ -80,6 +80,30 @@ def test_json_lines(evaluate: Upscale, hr: Path) -> None:
     assert last == "1 of 3 pictures could not be measured"
 
 
+def test_the_protocol_of_cyclesr(evaluate: Upscale, hr: Path, folder: Path) -> None:
+    """Each column is taken where it fits best; the table and the JSON say by what protocol."""
+    original = skimage.data.chelsea()[60:140, 100:188]
+    for name in "ab":
+        save(original, hr / f"{name}.png")
+    moved = Image.fromarray(np.roll(original, (4, -8), (0, 1))).resize((22, 20), Image.Resampling.BOX)
+    for name in "ab":
+        save(np.asarray(moved), folder / "lr" / f"{name}.png")
+    how = ("--hr", "hr", "--lr", "lr", "--shift-search", 10, "--center-crop", 40)
+    lines = [json.loads(line) for line in evaluate(*how, "--json").out.splitlines()]
+    assert lines[0]["bicubic"]["shift"] == [4, -8]
+    assert lines[0]["model"]["shift"] != [0, 0]
+    assert lines[2]["protocol"] == {"channel": "rgb", "crop_border": 4, "shift_search": 10, "center_crop": 40}
+    table = evaluate(*how).out
+    assert "x4, lr, RGB, border 4, center crop 40 x 40, best shift within 10" in table
+    assert "+4,-8" in table
+    assert evaluate("--hr", "hr", "--shift-search", 1).out.count("+0,+0") == 4  # a search that moves nothing says so
+    ended = evaluate("--hr", "hr", "--lr", "lr", "--shift-search", 40, "--center-crop", 60)
+    assert ended.code == 3
+    assert "failed: hr/a.png: 88x80 pixels" in ended.err
+    assert "best shift within 40) needs 148 a side" in ended.err
+    assert "make --center-crop, --shift-search or --crop-border smaller" in ended.err
+
+
 def test_where_nothing_could_be_measured_there_is_no_table(evaluate: Upscale, folder: Path) -> None:
     (folder / "hr").mkdir()
     (folder / "hr" / "bad.png").write_bytes(b"no picture")
@@ -105,6 +129,8 @@ def test_mistakes_are_one_line(evaluate: Upscale, upscale: Upscale, hr: Path, fo
     assert evaluate("--hr", "hr", "--tile", "3").complained(2, "--tile 3")
     assert evaluate("--hr", "hr", "--tile", "much").complained(2, "--tile much")
     assert evaluate("--hr", "hr", "--crop-border", "-1").complained(2, "--crop-border")
+    assert evaluate("--hr", "hr", "--shift-search", "-1").complained(2, "--shift-search")
+    assert evaluate("--hr", "hr", "--center-crop", 10).complained(2, "--center-crop")
     assert evaluate().complained(2, "--hr")
     assert upscale("evaluate", "--hr", "hr", "--model", "unheard-of").complained(2, "unheard-of")
     assert upscale("evaluate", "--hr", "hr", "--model", "srrescgan", "--offline").complained(4, "srrescgan")

@@ -219,6 +219,7 @@ def test_ctrl_c_before_the_first_step_is_clean(tmp_path: Path):
         (["tiny.toml", "--set", "data.trian=in"], "unknown key 'data.trian', did you mean 'data.train'?"),
         (["tiny.toml", "--set", "lr=1e-4"], "unknown key 'lr', did you mean 'data.lr' or 'optimiser.lr'?"),
         (["tiny.toml", "--set", "max_steps"], "--set max_steps: is not KEY=VALUE"),
+        (["tiny.toml", "--save-translations"], "--save-translations: tiny trains no network that translates pictures"),
         (["tiny.toml", "--max-time", "soon"], "--max-time soon: is not a time"),
         (["tiny.toml", "--device", "tpu"], "unknown device 'tpu'"),
         (["tiny.toml", "-o", "in"], "in: is not empty"),

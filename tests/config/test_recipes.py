@@ -37,6 +37,15 @@ SMALLER = {
         "generator.blocks=1",
         "discriminator.features=2",
     ),
+    "cyclesr": (
+        "patch=24",
+        "generator.features=4",
+        "generator.blocks=2",
+        "translation.features=2",
+        "translation.blocks=1",
+        "translation.judge_features=2",
+        "discriminator.features=2",
+    ),
 }
 
 
@@ -68,13 +77,14 @@ def test_there_are_recipes_for_every_method():
 
 
 def _pictures(folder: Path, tables: dict[str, Any]) -> list[str]:
-    """A picture, its partner where the recipe wants one, and the overrides that name their folders."""
+    """Pictures, those of low resolution where the recipe wants them, and the overrides that name their folders."""
     overrides = []
-    for key, side in (("train", 80), ("lr", 20)):
+    for key, side in (("train", 160), ("lr", 40)):
         if key in tables["data"]:
-            pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
             (folder / key).mkdir()
-            Image.fromarray(pixels).save(folder / key / "a.png")
+            for number in range(4):
+                pixels = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / key / f"{number}.png")
             overrides.append(f"data.{key}={folder / key}")
     return overrides
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import skimage.data
 
+from upscale_cli.degradation.motion import motion_kernel
 from upscale_cli.degradation.operations import Kernel, Pixels, anisotropic_kernel, blur, convolve, downsample
 from upscale_cli.degradation.pipeline import degrade
 from upscale_cli.degradation.recipes import RECIPES
@@ -15,6 +16,8 @@ from upscale_cli.degradation.recipes import RECIPES
 KERNELS: tuple[Kernel, ...] = ("nearest", "box", "bilinear", "bicubic", "lanczos")
 LIMIT = 0.05
 """High-resolution pixels."""
+PATH = 4.0
+"""Pixels of motion. A longer path blurs frequencies away that are measured here; `test_motion` has those."""
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +54,16 @@ def test_blurring_shifts_nothing(photo: Pixels, kernel: Kernel):
     uneven = [
         convolve(photo, anisotropic_kernel((5.0, 0.6), angle, 11, 0.25, seed)) for seed, angle in enumerate((0.3, 2.0))
     ]
-    for blurred in (blur(photo, 0.2, 15), blur(photo, 1.2), blur(photo, 3.0, 15), *uneven):
+    moved = [convolve(photo, motion_kernel(PATH, angle, bend)) for angle, bend in ((0.3, 0.0), (1.9, 1.0))]
+    for blurred in (blur(photo, 0.2, 15), blur(photo, 1.2), blur(photo, 3.0, 15), *uneven, *moved):
         assert _shift(photo, downsample(blurred, 4, kernel)) < LIMIT
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_no_recipe_shifts(photo: Pixels, recipe: str):
+def test_no_recipe_shifts_by_anything_else(photo: Pixels, recipe: str):
     # Noise and JPEG work on each pixel and block where it stands, but would blur the measurement.
-    clean = RECIPES[recipe].model_copy(update={"noise_probability": 0.0, "jpeg_probability": 0.0})
+    still = {"noise_probability": 0.0, "jpeg_probability": 0.0, "shift": 0, "motion_length": (PATH, PATH)}
+    clean = RECIPES[recipe].model_copy(update=still)
     for seed in range(4):
         assert _shift(photo, degrade(photo, 4, clean, np.random.default_rng(seed))) < LIMIT
 

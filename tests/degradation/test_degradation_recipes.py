@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from upscale_cli.degradation.drawn import Drawn
 from upscale_cli.degradation.operations import compress, downsample
 from upscale_cli.degradation.pipeline import DegradationSettings, degrade_and_tell
 from upscale_cli.degradation.recipes import RECIPES, find_recipe
@@ -27,6 +28,22 @@ def test_rwsr_draws_every_kind_of_its_section_and_no_jpeg():
     assert {d.noise.kind if d.noise else None for d in drawn} == {"gaussian", "poisson", "poisson-gaussian"}
     assert {(d.blur.kind, d.blur.size) if d.blur else None for d in drawn} == {("isotropic", 15)}
     assert {d.jpeg for d in drawn} == {None}
+
+
+def test_ntires_tracks_have_one_degradation_for_all_pictures_or_one_for_each():
+    picture = np.zeros((8, 8, 3), np.uint8)
+
+    def drawn(name: str) -> list[Drawn]:
+        return [degrade_and_tell(picture, 4, RECIPES[name], np.random.default_rng(seed))[1] for seed in range(50)]
+
+    (unknown,) = set(drawn("ntire17-unknown"))
+    assert (unknown.blur and unknown.blur.kind, unknown.shift, unknown.noise) == ("anisotropic", None, None)
+    assert unknown.downsampling != "bicubic"
+    (mild,) = set(drawn("ntire18-mild"))
+    assert (mild.blur and mild.blur.kind, mild.noise and mild.noise.kind) == ("motion", "poisson")
+    assert mild.shift not in (None, (0, 0))
+    assert len(set(drawn("ntire18-wild"))) == 50
+    assert {d.jpeg for name in ("ntire17-unknown", "ntire18-mild", "ntire18-wild") for d in drawn(name)} == {None}
 
 
 def test_table_1_is_bicubic_with_one_fixed_fault():

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from upscale_cli.config.toml_file import parse
-from upscale_cli.degradation.drawn import AnisotropicBlur, Drawn, IsotropicBlur
+from upscale_cli.degradation.drawn import AnisotropicBlur, Drawn, IsotropicBlur, MotionBlur
+from upscale_cli.degradation.motion import shift
 from upscale_cli.degradation.operations import Pixels, downsample
 from upscale_cli.degradation.pipeline import DegradationSettings, degrade, degrade_and_tell
 from upscale_cli.errors import UsageError
@@ -96,15 +97,45 @@ def test_several_kinds_are_drawn_alike():
     assert _fills(both, settings.poisson_gaussian_sigma)
 
 
+def test_motion_and_shifts_stay_in_their_ranges():
+    settings = DegradationSettings(
+        blur_kinds=("motion",), blur_probability=1, motion_length=(1.5, 4), motion_bend=0.5, shift=3
+    )
+    drawn = _drawn(settings)
+    paths = [d.blur for d in drawn if isinstance(d.blur, MotionBlur)]
+    assert len(paths) == 600
+    assert _fills([path.length for path in paths], (1.5, 4))
+    assert _fills([path.angle for path in paths], (0, math.pi))
+    assert _fills([path.bend for path in paths], (-0.5, 0.5))
+    assert {d.shift for d in drawn} == {(down, across) for down in range(-3, 4) for across in range(-3, 4)}
+
+
+def test_what_is_common_is_the_same_for_all_pictures_and_the_rest_is_not():
+    settings = DegradationSettings(
+        blur_kinds=("motion", "anisotropic"), blur_probability=1, shift=9, noise_probability=1, common_seed=1
+    )
+    drawn = _drawn(settings, 30)
+    assert len({(d.blur, d.shift, d.downsampling) for d in drawn}) == 1
+    assert len({d.noise for d in drawn}) == 30
+    others = [_drawn(settings.model_copy(update={"common_seed": seed}), 1)[0].shift for seed in range(8)]
+    assert len(set(others)) > 4
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_what_is_told_is_what_was_done(hr: Pixels, seed: int):
     settings = DegradationSettings(
-        blur_kinds=("isotropic", "anisotropic"), blur_probability=1, noise_probability=0, jpeg_probability=1
+        blur_kinds=("isotropic", "anisotropic", "motion"),
+        blur_probability=1,
+        shift=5,
+        noise_probability=0,
+        jpeg_probability=1,
     )
     picture, drawn = degrade_and_tell(hr, 4, settings, np.random.default_rng(seed))
     assert drawn.blur is not None
+    assert drawn.shift is not None
     assert drawn.jpeg is not None
-    assert np.array_equal(drawn.jpeg.apply(downsample(drawn.blur.apply(hr), 4, drawn.downsampling)), picture)
+    moved = shift(drawn.blur.apply(hr), *drawn.shift)
+    assert np.array_equal(drawn.jpeg.apply(downsample(moved, 4, drawn.downsampling)), picture)
     assert json.loads(json.dumps(drawn.record()))["jpeg"]["quality"] == drawn.jpeg.quality
 
 
@@ -127,6 +158,13 @@ def test_what_is_told_is_what_was_done(hr: Pixels, seed: int):
         {"poisson_peak": [0, 10]},
         {"blur_unevenness": 1.0},
         {"noise_probability": 1.5},
+        {"motion_length": [0, 3]},
+        {"motion_length": [1, 2000]},
+        {"motion_bend": -1},
+        {"shift": -1},
+        {"shift": 100_000},
+        {"shift": 1.5},
+        {"common_seed": -1},
         {"noise_sgima": [0, 1]},
     ],
 )

@@ -1,6 +1,7 @@
 """Comparison by a protocol: the most favourable shift is the one that trying them all would find."""
 
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def test_without_a_shift_it_is_psnr_and_ssim(border: int) -> None:
 
 @pytest.mark.parametrize("shift", [(0, 0), (3, 0), (0, -3), (-2, 1)])
 def test_a_moved_picture_is_found_where_it_lies(shift: tuple[int, int]) -> None:
-    found = match(np.roll(photo(), shift, (0, 1)), photo(), Protocol(border=1, reach=3))
+    found = match(np.roll(photo(), shift, (0, 1)), photo(), Protocol(crop_border=1, shift_search=3))
     assert found.shift == shift
     assert np.array_equal(found.result, found.original)
 
@@ -54,27 +55,34 @@ def test_the_found_shift_is_the_best_of_all(on: Measured) -> None:
     assert figures(found, on) == pytest.approx(tried[best])
 
 
-def test_a_patch_is_the_middle() -> None:
+def test_a_center_crop_is_the_middle() -> None:
     result, original = noisy(photo(60, 90), 20), photo(60, 90)
-    result[:20] = result[:, :35] = 0  # nothing but the patch resembles
-    found = match(result, original, Protocol(patch=20))
+    result[:20] = result[:, :35] = 0  # nothing but the crop resembles
+    found = match(result, original, Protocol(center_crop=20))
     assert np.array_equal(found.result, result[20:40, 35:55])
     assert np.array_equal(found.original, original[20:40, 35:55])
-    moved = match(np.roll(original, (4, 4), (0, 1)), original, Protocol(border=3, reach=4, patch=20))
+    moved = match(np.roll(original, (4, 4), (0, 1)), original, Protocol(crop_border=3, shift_search=4, center_crop=20))
     assert moved.shift == (4, 4)
     assert np.array_equal(moved.result, moved.original)
 
 
 def test_where_every_shift_is_alike_nothing_moves() -> None:
     flat = np.full((40, 40, 3), 77, np.uint8)
-    assert match(flat + 1, flat, Protocol(reach=5)).shift == (0, 0)
+    assert match(flat + 1, flat, Protocol(shift_search=5)).shift == (0, 0)
 
 
 @pytest.mark.parametrize(
-    "protocol, needed", [(Protocol(reach=40), 91), (Protocol(border=25), 61), (Protocol("y", 4, 3, 60), 74)]
+    "protocol, words, needed",
+    [
+        (Protocol(shift_search=40), "RGB, border 0, best shift within 40", 91),
+        (Protocol(crop_border=25), "RGB, border 25", 61),
+        (Protocol(center_crop=61), "RGB, border 0, center crop 61 x 61", 61),
+        (Protocol("y", 4, 3, 60), "luminance, border 4, center crop 60 x 60, best shift within 3", 74),
+    ],
 )
-def test_a_picture_too_small_for_the_protocol_is_refused(protocol: Protocol, needed: int) -> None:
-    with pytest.raises(ValueError, match=f"90x60 pixels, the comparison needs {needed} a side"):
+def test_a_picture_too_small_for_the_protocol_is_refused(protocol: Protocol, words: str, needed: int) -> None:
+    said = f"90x60 pixels, the comparison ({words}) needs {needed} a side"
+    with pytest.raises(ValueError, match=re.escape(said)):
         match(photo(), photo(), protocol)
     large = photo(needed, needed)
     assert match(large, large, protocol).shift == (0, 0)

@@ -44,6 +44,8 @@ class MadeUp:
 
 
 _LAST = "model.conv_out.weight_g"
+_NO_BATCH = {f"body.{block}.norm.running_var": 1.0 for block in range(4)}
+_LOUD = {f"body.{block}.conv.weight": 2.0 for block in range(4)}
 MADE_UP = {
     # The projection passing everything, cutting down by the official sigma, and by ours. Every depth has its own halo.
     # With fewer than 16 features convolutions take another path, whose last bit depends on a tile's width.
@@ -60,6 +62,14 @@ MADE_UP = {
         "rwsr", {"groups": 1, "blocks": 2, "features": 16, "reduction": 4, "padding": "replicate"}
     ),
     "dualsr": MadeUp("dualsr", {"features": 16}),
+    "cyclesr-vdsr": MadeUp("cyclesr", {"features": 16, "blocks": 4}, _LOUD, _NO_BATCH),
+    "cyclesr-vdsr-replicate": MadeUp(
+        "cyclesr", {"features": 16, "blocks": 2, "scale": 3, "padding": "replicate"}, _LOUD, _NO_BATCH
+    ),
+    "cyclesr-srresnet": MadeUp("cyclesr", {"network": "srresnet", "features": 16, "blocks": 1}),
+    "cyclesr-srresnet-x3": MadeUp(
+        "cyclesr", {"network": "srresnet", "features": 16, "blocks": 3, "scale": 3, "padding": "replicate"}
+    ),
     "rwsr-x3": MadeUp("rwsr", {"groups": 1, "blocks": 1, "features": 16, "reduction": 4, "scale": 3}),
 }
 

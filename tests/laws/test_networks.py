@@ -147,6 +147,18 @@ def test_state_goes_through_a_file_unchanged(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", MADE_UP)
+@torch.no_grad()
+def test_what_another_method_trains_is_what_is_run(name):
+    made_up, picture = MADE_UP[name], photo(13, 17)
+    trained = load_method(made_up.method).trainable(made_up.options).eval()
+    trained.generator.load_state_dict(made_up.state())
+    network = made_up.network()
+    assert trained.scale == network.scale
+    torch.testing.assert_close(trained(picture).clamp(0, 1), enlarged(network, picture), atol=1e-4, rtol=0)
+    assert trained(picture, torch.bfloat16).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", MADE_UP)
 def test_a_network_without_weights_can_be_planned_with(name):
     made_up = MADE_UP[name]
     planned, real = load_method(made_up.method).build(None, made_up.options, CPU), made_up.network()

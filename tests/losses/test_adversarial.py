@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from upscale_cli.losses.adversarial import gan_loss, ragan_discriminator_loss, ragan_generator_loss, relativistic
+from upscale_cli.losses.adversarial import (
+    gan_loss,
+    judged,
+    ragan_discriminator_loss,
+    ragan_generator_loss,
+    relativistic,
+)
+from upscale_cli.networks.patch_discriminator import PatchDiscriminator
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -57,3 +64,14 @@ def test_reduced_precision_is_left_before_anything_is_computed():
     logits = torch.randn(64).bfloat16()
     assert gan_loss(logits, real=True).item() == gan_loss(logits.float(), real=True).item()
     assert gan_loss(torch.zeros(3), real=False).item() == pytest.approx(math.log(2))
+
+
+def test_judged_pictures_have_a_gradient_only_where_they_are_fake():
+    D = PatchDiscriminator(2)
+    fake, real = torch.rand(2, 3, 32, 32, requires_grad=True), torch.rand(2, 3, 32, 32, requires_grad=True)
+    seen, truth = judged(D, fake, real)
+    assert len(seen) == len(truth) == 5
+    assert torch.equal(seen[-1], D(fake))
+    assert torch.equal(truth[-1], D(real))
+    assert all(stage.requires_grad for stage in seen)
+    assert not any(stage.requires_grad for stage in truth)

@@ -18,6 +18,9 @@ def _state(method: str, options: dict) -> dict[str, torch.Tensor]:
     ("rwsr", RCAN),
     ("srrescycgan", {"features": 8, "blocks": 2}),
     ("srrescycgan", {}),
+    ("cyclesr", {"network": "srresnet", "scale": 2, "features": 8, "blocks": 3}),
+    ("cyclesr", {"network": "vdsr", "scale": 3, "features": 8, "blocks": 2}),
+    ("cyclesr", {}),
 ])  # fmt: skip
 def test_tensors_tell_method_and_sizes(method, options):
     assert recognise(_state(method, options)) == (method, options)

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from upscale_cli.inference.convolution import convolve
 from upscale_cli.inference.tiling import Tile, plan_tiles
 from upscale_cli.methods.rwsr.config import GeneratorSettings
 from upscale_cli.methods.rwsr.generator import HEAD_HALO, RESIDUAL_HALO, TAIL_HALO, Generator, head, residual
-from upscale_cli.methods.rwsr.reconstruction import convolve
 
 SETTINGS = GeneratorSettings(groups=2, blocks=2, features=16, reduction=4)
 HEIGHT, WIDTH = 17, 22

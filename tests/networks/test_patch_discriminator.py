@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from upscale_cli.networks.patch_discriminator import SMALLEST, PatchDiscriminator
+from upscale_cli.networks.patch_discriminator import HALVINGS, SMALLEST, PatchDiscriminator
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -17,13 +17,15 @@ def test_every_stage_is_seen_and_the_logits_are_the_last():
     assert torch.equal(stages[-1], network(x))
 
 
-def test_a_logit_sees_seventy_pixels():
-    network = PatchDiscriminator(features=2, norm="batch").eval()
-    x = torch.rand(1, 3, 160, 160, requires_grad=True)
-    network(x)[0, 0, 9, 9].backward()
+@pytest.mark.parametrize("halvings, side", [(1, 16), (2, 34), (HALVINGS, 70), (4, 142)])
+def test_what_a_logit_sees(halvings, side):
+    network = PatchDiscriminator(2, "batch", halvings).eval()
+    x = torch.rand(1, 3, 320, 320, requires_grad=True)
+    logits = network(x)
+    logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2].backward()
     assert x.grad is not None
     rows = x.grad.abs().sum((0, 1, 3)).nonzero()
-    assert int(rows.max() - rows.min()) + 1 == 70
+    assert int(rows.max() - rows.min()) + 1 == side
 
 
 def test_the_smallest_picture_leaves_a_logit():

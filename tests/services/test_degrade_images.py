@@ -74,6 +74,21 @@ def test_pictures_and_manifest(here: Path):
     assert np.array_equal(_pixels("lr/a.png"), expected)
 
 
+def test_what_all_pictures_have_in_common_does_not_depend_on_seed_or_name(here: Path):
+    _run(recipe="ntire18-mild", seed=1)
+    _run(recipe="ntire18-mild", seed=2, output="other")
+    records = [*_manifest(), *_manifest("other")]
+    assert len(records) == 4
+    first = records[0]
+    assert [(record["blur"], record["shift"]) for record in records] == [(first["blur"], first["shift"])] * 4
+    assert (first["blur"]["kind"], first["noise"]["kind"]) == ("motion", "poisson")
+    assert not np.array_equal(_pixels("lr/b.png"), _pixels("other/b.png"))  # the noise is each picture's own
+    _run(recipe="ntire18-wild", output="wild")
+    a, b = _manifest("wild")
+    assert a["blur"]["length"] != b["blur"]["length"]
+    assert a["noise"]["peak"] != b["noise"]["peak"]
+
+
 def test_the_order_of_the_files_does_not_matter_but_name_and_seed_do(here: Path):
     Image.open("hr/a.png").save("hr/c.png")
     _run("hr", seed=1)

@@ -63,7 +63,7 @@ def request_for(small_model: Path, tmp_path: Path) -> EvaluateRequest:
     """Two originals in `hr`, one of them with sides that are no multiples of 4."""
     save(photo(56, 48), tmp_path / "hr" / "a.png")
     save(photo(51, 46, left=180), tmp_path / "hr" / "b.png")
-    return EvaluateRequest(tmp_path / "hr", Protocol(border=4), UpscaleRequest((), model=str(small_model)))
+    return EvaluateRequest(tmp_path / "hr", Protocol(crop_border=4), UpscaleRequest((), model=str(small_model)))
 
 
 def evaluate(request: EvaluateRequest) -> EvaluateReport:
@@ -153,7 +153,7 @@ def test_niqe_asks_for_no_original(small_model: Path, tmp_path: Path) -> None:
     original = photo(200, 108)
     save(original, tmp_path / "hr" / "a.png")
     request = EvaluateRequest(
-        tmp_path / "hr", Protocol(border=4), UpscaleRequest((), model=str(small_model)), metrics=("niqe", "psnr")
+        tmp_path / "hr", Protocol(crop_border=4), UpscaleRequest((), model=str(small_model)), metrics=("niqe", "psnr")
     )
     scores = evaluate(request).pictures[0]
     assert scores.bicubic is not None
@@ -178,7 +178,7 @@ def test_a_bad_picture_is_counted_and_the_others_measured(request_for: EvaluateR
     report = evaluate_model(request_for, watch)
     causes = [str(picture.cause or "") for picture in report.pictures]
     assert ["is not a picture" in causes[0], *causes[1:3]] == [True, "", ""]
-    assert "20x16 pixels, the comparison needs 19 a side" in causes[3]
+    assert "20x16 pixels, the comparison (RGB, border 4) needs 19 a side" in causes[3]
     assert "smaller than 4 pixels a side" in causes[4]
     assert report.failed == 3
     assert report.model_mean == whole.model_mean

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 PICTURE = skimage.data.chelsea()[100:180, 100:190]
 
 
-def request(*metrics: str, protocol: Protocol = Protocol(border=4)) -> EvaluateRequest:  # noqa: B008
+def request(*metrics: str, protocol: Protocol = Protocol(crop_border=4)) -> EvaluateRequest:  # noqa: B008
     how = UpscaleRequest((), device="cpu", offline=True)
     return EvaluateRequest(Path(), protocol, how, metrics=metrics)
 
@@ -37,20 +37,20 @@ def lpips(monkeypatch: pytest.MonkeyPatch) -> Lpips:
 
 
 def test_lpips_is_taken_inside_the_border_where_the_picture_fits_best(lpips: Lpips) -> None:
-    protocol = Protocol(border=4, reach=2)
+    protocol = Protocol(crop_border=4, shift_search=2)
     moved = np.roll(255 - PICTURE, (1, -2), (0, 1))
     measured = score(moved, 255 - PICTURE, protocol, find_measures(request("lpips", "psnr", protocol=protocol), print))
     assert measured.shift == (1, -2)
     assert measured.values == {"lpips": 0.0, "psnr": float("inf")}
     darker = (PICTURE // 2).astype(np.uint8)
-    found = score(darker, PICTURE, Protocol(border=4), find_measures(request("lpips"), print)).values["lpips"]
+    found = score(darker, PICTURE, Protocol(crop_border=4), find_measures(request("lpips"), print)).values["lpips"]
     inside = [to_tensor(pixels[4:-4, 4:-4]) for pixels in (darker, PICTURE)]
     assert found == pytest.approx(lpips(*inside).item(), rel=1e-6)
 
 
 def test_lpips_on_pictures_that_are_too_small(lpips: Lpips) -> None:
     with pytest.raises(ValueError, match="LPIPS needs at least 31 pixels"):
-        score(PICTURE[:36], PICTURE[:36], Protocol(border=4), find_measures(request("lpips"), print))
+        score(PICTURE[:36], PICTURE[:36], Protocol(crop_border=4), find_measures(request("lpips"), print))
 
 
 def test_alexnet_is_asked_for_only_by_lpips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

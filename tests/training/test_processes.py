@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_runs import GAN, Silent, write_recipe
+from training_runs import GAN, Silent, write_recipe, write_unpaired_recipe
 
 from upscale_cli.services.train_method import train_from_recipe
 from upscale_cli.training.processes import Processes
@@ -66,6 +66,19 @@ def test_the_losses_are_those_of_the_whole_batch(runs: tuple[Path, Any]):
     assert len(one) == len(two) == 3
     for name in ("l1", "tv", "gan", "gan_lr", "cyc", "d_x", "d_y"):
         assert two[0][name] == pytest.approx(one[0][name], rel=1e-4), name
+
+
+def test_a_pool_of_older_pictures_is_that_of_all_processes(tmp_path: Path):
+    recipe = write_unpaired_recipe(tmp_path, max_steps=3, save_every=3, pretrain_steps=1)
+    _train(recipe, tmp_path / "one", "--set", "batch=36")
+    _train(recipe, tmp_path / "two", "--set", "batch=18", processes=2)
+    one, two = (load_newest(tmp_path / name, pytest.fail).state["networks"] for name in ("one", "two"))
+    for name in ("D_r", "D_s"):
+        assert one[name]["pool.count"] == two[name]["pool.count"] == 50
+        pools = one[name]["pool.images"], two[name]["pool.images"]
+        assert (pools[0] - pools[1]).abs().mean() < 1e-5
+    for name in ("G_l2h", "G_s2r", "G_r2s", "D_r"):
+        assert _mean_difference(one[name], two[name]) < 1e-5, name
 
 
 def test_only_the_first_speaks(runs: tuple[Path, subprocess.CompletedProcess[str]]):

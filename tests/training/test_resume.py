@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_runs import GAN, Silent, processes, train_here, write_recipe
+from training_runs import GAN, Silent, processes, train_here, write_recipe, write_unpaired_recipe
 
 from upscale_cli.errors import TrainingStateError
 from upscale_cli.services.train_method import train_from_recipe
@@ -93,6 +93,19 @@ def test_a_run_killed_before_its_first_interval_can_be_resumed(tmp_path: Path):
         train_from_recipe(recipe, output=folder, device="cpu", watch=_Crashing())
     train_from_recipe(recipe, output=folder, resume=True, device="cpu", watch=Silent())
     assert load_newest(folder, pytest.fail).step == 4
+
+
+def test_a_pool_of_older_pictures_is_gone_on_with_too(tmp_path: Path):
+    recipe = write_unpaired_recipe(tmp_path, batch=20)  # the pool of 50 is full in the third of six steps
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    train_from_recipe(recipe, output=whole, device="cpu", watch=Silent())
+    train_from_recipe(recipe, output=stopped, device="cpu", watch=Silent(stop_at=4))
+    half = load_newest(stopped, pytest.fail)
+    assert half.step == 4
+    assert half.state["networks"]["D_r"]["pool.count"] == 50
+    train_from_recipe(recipe, output=stopped, resume=True, device="cpu", watch=Silent())
+    assert _same(*(load_newest(folder, pytest.fail) for folder in (whole, stopped)))
+    assert _losses(whole) == _losses(stopped)
 
 
 class _Crashing(Silent):

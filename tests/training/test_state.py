@@ -10,13 +10,15 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from training_runs import processes, save_for_ever, save_where_the_disk_is_full
 
 from upscale_cli.errors import ResourceError, TrainingStateError
 from upscale_cli.imaging.atomic import sweep_temporaries
-from upscale_cli.training.state import KEPT, Best, load_newest, save_slim_state, save_state, saved_states
+from upscale_cli.training.state import KEPT, Best, load_newest, save_pictures, save_slim_state, save_state, saved_states
 
 
 def _save(folder: Path, step: int) -> Path:
@@ -39,6 +41,20 @@ def test_the_best_one_is_kept_too(tmp_path: Path):
         save_state(tmp_path, step, {}, best and Best(best, "psnr", 30.5))
     assert _names(tmp_path) == ["step-00000003.pt", "step-00000009.pt", "step-00000012.pt"]
     assert load_newest(tmp_path, pytest.fail).best == Best(3, "psnr", 30.5)
+
+
+def test_pictures_are_kept_as_they_are_and_written_over(tmp_path: Path):
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3), dtype=np.uint8)
+    for picture in pictures:
+        save_pictures(tmp_path / "made" / "too", {"0": picture})
+    with Image.open(tmp_path / "made" / "too" / "0.png") as kept:
+        assert np.array_equal(np.asarray(kept), pictures[1])
+
+
+def test_pictures_that_cannot_be_written_are_a_sentence(tmp_path: Path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ResourceError, match="file"):
+        save_pictures(tmp_path / "file", {"0": np.zeros((2, 2, 3), np.uint8)})
 
 
 def test_a_slim_state_is_small_parts_that_together_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 from filelock import FileLock
+from PIL import Image
 from safetensors.torch import load_file
-from training_runs import Silent, make_pictures, write_recipe
+from training_runs import Silent, make_pictures, write_recipe, write_unpaired_recipe
 
 from upscale_cli.errors import ResourceError, TrainingStateError, UsageError, WeightsError
 from upscale_cli.services.train_method import TrainedReport, train_from_recipe
@@ -274,3 +275,52 @@ def test_a_start_of_another_shape_names_the_tensor(tmp_path: Path):
     for start in ("nearly", "no/such.safetensors"):
         with pytest.raises(UsageError, match=f"^start: .*{start}"):
             _train(write_recipe(tmp_path), output=tmp_path / "third", overrides=[f"start={start}"])
+
+
+def test_translations_are_kept_beside_each_state(tmp_path: Path):
+    recipe, folder = write_unpaired_recipe(tmp_path, max_steps=4), tmp_path / "run"
+    _train(recipe, output=folder, save_translations=True)
+    kept = sorted(str(path.relative_to(folder / "translations")) for path in folder.glob("translations/*/*"))
+    assert kept == ["step-00000002/0.png", "step-00000004/0.png"]
+    with Image.open(folder / "translations" / kept[0]) as picture:
+        assert picture.size == (3 * 32, 32)
+    again = tmp_path / "again"
+    _train(recipe, output=again)
+    assert not (again / "translations").exists()
+
+
+@pytest.mark.parametrize("course", [None, "synthetic"])
+def test_translations_of_a_recipe_without_any_are_refused(tmp_path: Path, course: str | None):
+    recipe = write_unpaired_recipe(tmp_path) if course else write_recipe(tmp_path)
+    overrides = [f"course={course}"] if course else []
+    with pytest.raises(UsageError, match=r"--save-translations: .* trains no network that translates") as caught:
+        _train(recipe, output=tmp_path / "run", overrides=overrides, save_translations=True)
+    assert caught.value.exit_code == 2
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_begins_from_a_model_of_its_second_stages_method(tmp_path: Path):
+    other = _train(write_recipe(tmp_path, max_steps=1), output=tmp_path / "other").outcome
+    assert other is not None
+    table = 'second_stage={ method = "srrescycgan", options = { features = 4, blocks = 1 } }'
+    recipe = write_unpaired_recipe(tmp_path, start=f'"{other.exported}"')
+    with pytest.raises(UsageError, match="is a srrescycgan model, this recipe trains cyclesr"):
+        _train(recipe, output=tmp_path / "wrong")
+    report = _train(recipe, output=tmp_path / "run", overrides=[table, "max_steps=1", "ema=0", "optimiser.lr=1e-30"])
+    assert report.outcome is not None
+    states = [read_state_dict(path) for path in (other.exported, report.outcome.exported)]
+    assert states[0][1]["method"] == states[1][1]["method"] == "srrescycgan"
+    assert all(torch.equal(states[0][0][name], states[1][0][name]) for name in states[0][0])
+
+
+def test_adversaries_with_a_pool_are_gone_on_with_from_a_slim_state(tmp_path: Path):
+    recipe, folder = write_unpaired_recipe(tmp_path, max_steps=3), tmp_path / "run"
+    _train(recipe, output=folder, slim_state=tmp_path / "slim")
+    watch = Silent()
+    again = _train(
+        recipe, output=tmp_path / "slim", overrides=["max_steps=4"], resume=True, force_config=True, watch=watch
+    )
+    assert again.outcome is not None
+    assert again.outcome.step == 4
+    assert watch.began is not None
+    assert watch.began[0] == 3

@@ -95,6 +95,28 @@ def write_recipe(folder: Path, **values: Any) -> Path:
     return path
 
 
+def write_unpaired_recipe(folder: Path, **values: Any) -> Path:
+    """A tiny CycleSR recipe, whose CycleGAN is pretrained for two steps; `values` are put over its top table."""
+    make_pictures(folder / "good", 5, side=130)
+    make_pictures(folder / "real", 4, side=36)
+    top: Mapping[str, Any] = {
+        "name": '"cycle"',
+        "method": '"cyclesr"',
+        "max_steps": 6,
+        "pretrain_steps": 2,
+        "batch": 2,
+        "patch": 24,
+        "save_every": 2,
+    } | values
+    lines = [f"{key} = {value}" for key, value in top.items()]
+    lines += ["[data]", 'train = "good"', 'lr = "real"', 'holdout = ["c"]']
+    lines += ["[generator]", "features = 4", "blocks = 2", "[optimiser]", 'schedule = "linear"', "clip_norm = 50"]
+    lines += ["[translation]", "features = 2", "blocks = 1", "judge_features = 2"]
+    path = folder / "cycle.toml"
+    path.write_text("\n".join(lines))
+    return path
+
+
 def train_here(recipe: Path, output: Path, overrides: Sequence[str] = (), *, resume: bool = False) -> None:
     """What a process runs; one thread, as many of them share few cores."""
     import torch

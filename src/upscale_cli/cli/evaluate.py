@@ -11,7 +11,7 @@ from upscale_cli.errors import ExitCode, UsageError
 if TYPE_CHECKING:  # imported by the command itself: help and completion stay quick
     from upscale_cli.services.evaluate_report import EvaluateReport, EvaluateRequest
 
-_SMALLEST_PATCH = 11
+_SMALLEST_CROP = 11
 """SSIM's window."""
 
 
@@ -46,13 +46,19 @@ def evaluate_command(
     channel: Annotated[
         str, typer.Option("--channel", metavar="rgb|y", help="All three channels, or luminance as in MATLAB.")
     ] = "rgb",
-    shift: Annotated[
-        int, typer.Option("--shift", metavar="N", min=0, help="The best of all shifts up to N pixels (CycleSR: 40).")
+    shift_search: Annotated[
+        int,
+        typer.Option(
+            "--shift-search",
+            metavar="N",
+            min=0,
+            help="The result counts where it fits best, up to N pixels off each way (CycleSR: 40). Default: 0.",
+        ),
     ] = 0,
-    patch: Annotated[
+    center_crop: Annotated[
         int | None,
         typer.Option(
-            "--patch", metavar="N", min=_SMALLEST_PATCH, help="Only the middle N x N pixels count (CycleSR: 60)."
+            "--center-crop", metavar="N", min=_SMALLEST_CROP, help="Only the middle N x N pixels count (CycleSR: 60)."
         ),
     ] = None,
     self_ensemble: options.SelfEnsemble = False,
@@ -85,7 +91,7 @@ def evaluate_command(
         (), model=model, self_ensemble=self_ensemble, tile=side, device=device, precision=precision,
         offline=offline_requested(offline), fusion=FusionRequest(fuse),
     )  # fmt: skip
-    protocol = Protocol("y" if channel == "y" else "rgb", crop_border, shift, patch)
+    protocol = Protocol("y" if channel == "y" else "rgb", crop_border, shift_search, center_crop)
     names = tuple(dict.fromkeys(name.strip().lower() for name in metrics.split(",")))
     request = EvaluateRequest(hr, protocol, how, lr, degrade, seed, names)
     with evaluate_console(quiet=quiet, as_json=as_json) as console:
@@ -96,9 +102,6 @@ def evaluate_command(
 
 def _heading(request: "EvaluateRequest", report: "EvaluateReport") -> str:
     """By what rules the table came about."""
-    rules = request.protocol
-    words = [f"x{report.scale}, {request.given}", "luminance" if rules.on == "y" else "RGB", f"border {rules.border}"]
-    words += [f"middle {rules.patch} x {rules.patch}"] if rules.patch else []
-    words += [f"best shift within {rules.reach}"] if rules.reach else []
+    words = [f"x{report.scale}, {request.given}", report.protocol.words]
     words += ["self-ensemble"] if request.upscale.self_ensemble else []
     return ", ".join(words)

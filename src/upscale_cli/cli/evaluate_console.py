@@ -107,22 +107,22 @@ def evaluate_console(*, quiet: bool, as_json: bool) -> Iterator[EvaluateConsole]
 
 def _drawn(report: EvaluateReport, heading: str) -> str:
     """The table as text."""
-    moved = any(_is_moved(picture.model) or _is_moved(picture.bicubic) for picture in report.pictures)
+    searched = report.protocol.shift_search > 0
     table = Table(title=Text(heading), title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("picture", overflow="fold")
     for name in ("bicubic", report.model):
         for metric in report.metrics:
             above = name if metric == report.metrics[0] else ""
             table.add_column(Text(f"{above}\n{metric.upper()}"), justify="right", overflow="fold")
-        if moved:
+        if searched:
             table.add_column("\nshift", justify="right")
     for picture in report.pictures:
         if picture.bicubic is not None and picture.model is not None:
-            cells = (*_cells(picture.bicubic, moved), *_cells(picture.model, moved))
+            cells = (*_cells(picture.bicubic, searched), *_cells(picture.model, searched))
             table.add_row(Text(one_line(picture.picture)), *cells)
     table.add_section()
     if report.bicubic_mean is not None and report.model_mean is not None:
-        means = (*_cells(report.bicubic_mean, moved, mean=True), *_cells(report.model_mean, moved, mean=True))
+        means = (*_cells(report.bicubic_mean, searched, mean=True), *_cells(report.model_mean, searched, mean=True))
         table.add_row(f"mean of {len(report.pictures) - report.failed}", *means)
     drawn = io.StringIO()
     terminal = sys.stdout.isatty()
@@ -130,11 +130,7 @@ def _drawn(report: EvaluateReport, heading: str) -> str:
     return drawn.getvalue().rstrip("\n")
 
 
-def _cells(score: Score, moved: bool, *, mean: bool = False) -> list[str]:
+def _cells(score: Score, searched: bool, *, mean: bool = False) -> list[str]:
     down, across = score.shift
     figures = [f"{value:.{_DECIMALS[metric]}f}" for metric, value in score.values.items()]
-    return [*figures, *(["" if mean else f"{down:+d},{across:+d}"] if moved else [])]
-
-
-def _is_moved(score: Score | None) -> bool:
-    return score is not None and score.shift != (0, 0)
+    return [*figures, *(["" if mean else f"{down:+d},{across:+d}"] if searched else [])]

@@ -53,6 +53,13 @@ def train_command(
             "--slim-state", metavar="DIR", help="At the end write the state there in parts of 16 MiB at most."
         ),
     ] = None,
+    save_translations: Annotated[
+        bool,
+        typer.Option(
+            "--save-translations",
+            help="With each state keep pictures of what cyclesr takes for real low resolution.",
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only the result.")] = False,
 ) -> None:
     """Train a model from a recipe.
@@ -84,6 +91,7 @@ def train_command(
                 device=device,
                 dry_run=dry_run,
                 slim_state=slim_state,
+                save_translations=save_translations,
                 watch=console,
             )
         except KeyboardInterrupt:

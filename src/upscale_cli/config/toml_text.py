@@ -8,7 +8,13 @@ from typing import Any
 from pydantic import BaseModel
 
 _WIDTH = 100
-_KINDS = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
+_KINDS = {
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "boolean": "true or false",
+    "object": "table",
+}
 _LIMITS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
 
 

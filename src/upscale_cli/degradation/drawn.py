@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from upscale_cli.degradation.motion import motion_kernel
 from upscale_cli.degradation.noise import add_poisson_gaussian_noise, add_poisson_noise, add_sensor_noise
 from upscale_cli.degradation.operations import (
     Kernel,
@@ -16,7 +17,7 @@ from upscale_cli.degradation.operations import (
     convolve,
 )
 
-BlurKind = Literal["isotropic", "anisotropic"]
+BlurKind = Literal["isotropic", "anisotropic", "motion"]
 NoiseKind = Literal["gaussian", "poisson", "poisson-gaussian"]
 
 
@@ -50,6 +51,20 @@ class AnisotropicBlur:
 
 
 @dataclass(frozen=True)
+class MotionBlur:
+    """The kernel that `motion.motion_kernel` makes of these."""
+
+    length: float
+    angle: float
+    bend: float
+    kind: BlurKind = "motion"
+
+    def apply(self, picture: Pixels) -> Pixels:
+        """The picture (H, W, 3), blurred."""
+        return convolve(picture, motion_kernel(self.length, self.angle, self.bend))
+
+
+@dataclass(frozen=True)
 class Noise:
     """sigma: grey levels of the Gaussian part.  peak: quanta of light for white.  None: `kind` has no such part."""
 
@@ -78,11 +93,15 @@ class Jpeg:
         return compress(picture, self.quality, self.subsampling)
 
 
+Blur = IsotropicBlur | AnisotropicBlur | MotionBlur
+
+
 @dataclass(frozen=True)
 class Drawn:
-    """The steps in their order; None for one that was left out."""
+    """The steps in their order; None for one that was left out.  shift: HR pixels (down, across)."""
 
-    blur: IsotropicBlur | AnisotropicBlur | None
+    blur: Blur | None
+    shift: tuple[int, int] | None
     downsampling: Kernel
     noise: Noise | None
     jpeg: Jpeg | None

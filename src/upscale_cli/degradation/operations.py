@@ -53,7 +53,7 @@ def anisotropic_kernel(
 
 
 def convolve(picture: Pixels, kernel: NDArray[np.float64]) -> Pixels:
-    """The picture blurred by `kernel` (odd sides, sum 1, alike at opposite points), mirrored at its border."""
+    """The picture blurred by `kernel` (odd sides, sum 1, its centre of mass in the middle), mirrored at its border."""
     return np.asarray(cv2.filter2D(picture, -1, kernel), dtype=np.uint8)
 
 

@@ -1,6 +1,6 @@
 """The generic real-world degradation, x = N(D(y * k)) (RWSR, Eq. (1)), with JPEG behind it.
 
-Each step is drawn at random and may be left out: blur k, downsampling D, noise N, JPEG.
+Each step is drawn at random and may be left out: blur k, a shift, downsampling D, noise N, JPEG.
 """
 
 import math
@@ -10,7 +10,18 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from upscale_cli.config.toml_file import Settings
-from upscale_cli.degradation.drawn import AnisotropicBlur, BlurKind, Drawn, IsotropicBlur, Jpeg, Noise, NoiseKind
+from upscale_cli.degradation.drawn import (
+    AnisotropicBlur,
+    Blur,
+    BlurKind,
+    Drawn,
+    IsotropicBlur,
+    Jpeg,
+    MotionBlur,
+    Noise,
+    NoiseKind,
+)
+from upscale_cli.degradation.motion import shift
 from upscale_cli.degradation.operations import Kernel, Pixels, Subsampling, downsample, kernel_size
 
 _Number = TypeVar("_Number", int, float)
@@ -30,6 +41,7 @@ def _odd(size: int | None) -> int | None:
 
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Length = Annotated[float, Field(gt=0, le=200)]
 _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Quality = Annotated[int, Field(ge=1, le=100)]
 _Probability = Annotated[float, Field(ge=0, le=1)]
@@ -43,7 +55,7 @@ class DegradationSettings(Settings):
     """
 
     blur_kinds: tuple[BlurKind, ...] = Field(default=("isotropic",), min_length=1)
-    """Gaussians, as wide one way as the other, or not (DualSR 5.1)."""
+    """Gaussians, as wide one way as the other, or not (DualSR 5.1); or the camera's motion."""
     blur_sigma: Annotated[tuple[_Positive, _Positive], AfterValidator(_ascending)] = (0.2, 2.0)
     """Isotropic blur before downsampling, in HR pixels."""
     blur_variance: Annotated[tuple[_Positive, _Positive], AfterValidator(_ascending)] = (0.6, 5.0)
@@ -52,9 +64,15 @@ class DegradationSettings(Settings):
     blur_unevenness: Annotated[float, Field(ge=0, lt=1)] = 0.25
     """Anisotropic blur: by how much of itself each weight is off, at most. DualSR 5.1 gives no figure."""
     blur_size: Annotated[int | None, Field(ge=3, le=127, examples=[15]), AfterValidator(_odd)] = None
-    """Side of the kernel in HR pixels, odd; left out, it reaches three sigma, and is 15 at least."""
+    """Side of a Gaussian's kernel in HR pixels, odd; left out, it reaches three sigma, and is 15 at least."""
+    motion_length: Annotated[tuple[_Length, _Length], AfterValidator(_ascending)] = (2.0, 12.0)
+    """Motion blur: length of the path in HR pixels. CycleSR ("Network Architecture") says of NTIRE 2018: up to 40."""
+    motion_bend: _NotNegative = 1.0
+    """Motion blur: by how much the path's direction turns, either way and at most, in radians; 0: straight lines."""
     blur_probability: _Probability = 0.5
     """How often there is blur at all."""
+    shift: int = Field(default=0, ge=0, le=1000)
+    """Whole HR pixels by which the picture is moved down or up, and right or left, at most (NTIRE 2018)."""
     kernels: tuple[Kernel, ...] = Field(default=("box", "bilinear", "bicubic", "bicubic", "lanczos"), min_length=1)
     """Downsampling kernels."""
     noise_kinds: tuple[NoiseKind, ...] = Field(default=("gaussian",), min_length=1)
@@ -73,6 +91,9 @@ class DegradationSettings(Settings):
     """How often JPEG is 4:2:0, as most cameras and the web have it, and not 4:4:4."""
     jpeg_probability: _Probability = 0.6
     """How often there is JPEG at all."""
+    common_seed: Annotated[int | None, Field(ge=0, examples=[2018])] = None
+    """Blur, shift and downsampling are drawn once, by this seed, and are the same for all pictures (NTIRE 2017,
+    track 2; NTIRE 2018, tracks 2 and 3); left out, each has its own."""
 
 
 def degrade(hr: Pixels, scale: int, settings: DegradationSettings, rng: np.random.Generator) -> Pixels:
@@ -85,24 +106,36 @@ def degrade_and_tell(
 ) -> tuple[Pixels, Drawn]:
     """As `degrade`, with what was drawn."""
     # Drawn where it is used, the noise itself in between: models were trained on this order of draws.
-    blur = _draw_blur(settings, rng) if rng.random() < settings.blur_probability else None
+    camera = rng if settings.common_seed is None else np.random.default_rng(settings.common_seed)
+    blur = _draw_blur(settings, camera) if camera.random() < settings.blur_probability else None
     picture = hr if blur is None else blur.apply(hr)
-    kernel = settings.kernels[int(rng.integers(len(settings.kernels)))]
+    moved = _draw_shift(settings.shift, camera) if settings.shift else None
+    picture = picture if moved is None else shift(picture, *moved)
+    kernel = settings.kernels[int(camera.integers(len(settings.kernels)))]
     picture = downsample(picture, scale, kernel)
     noise = _draw_noise(settings, rng) if rng.random() < settings.noise_probability else None
     picture = picture if noise is None else noise.apply(picture, rng)
     jpeg = _draw_jpeg(settings, rng) if rng.random() < settings.jpeg_probability else None
     picture = picture if jpeg is None else jpeg.apply(picture)
-    return picture, Drawn(blur, kernel, noise, jpeg)
+    return picture, Drawn(blur, moved, kernel, noise, jpeg)
 
 
-def _draw_blur(settings: DegradationSettings, rng: np.random.Generator) -> IsotropicBlur | AnisotropicBlur:
-    if _draw_kind(settings.blur_kinds, rng) == "isotropic":
+def _draw_blur(settings: DegradationSettings, rng: np.random.Generator) -> Blur:
+    kind = _draw_kind(settings.blur_kinds, rng)
+    if kind == "motion":
+        bend = settings.motion_bend
+        return MotionBlur(rng.uniform(*settings.motion_length), rng.uniform(0, math.pi), rng.uniform(-bend, bend))
+    if kind == "isotropic":
         sigma = rng.uniform(*settings.blur_sigma)
         return IsotropicBlur(sigma, settings.blur_size or kernel_size(sigma))
     variances = (rng.uniform(*settings.blur_variance), rng.uniform(*settings.blur_variance))
     size = settings.blur_size or kernel_size(math.sqrt(max(variances)))
     return AnisotropicBlur(variances, rng.uniform(0, math.pi), size, settings.blur_unevenness, int(rng.integers(2**32)))
+
+
+def _draw_shift(reach: int, rng: np.random.Generator) -> tuple[int, int]:
+    down, across = rng.integers(-reach, reach + 1, size=2)
+    return int(down), int(across)
 
 
 def _draw_noise(settings: DegradationSettings, rng: np.random.Generator) -> Noise:

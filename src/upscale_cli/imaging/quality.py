@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upscale_cli.imaging.colour import luminance
+from upscale_cli.imaging.shift_search import squared_errors
 
 Measured = Literal["rgb", "y"]
 
@@ -19,18 +20,32 @@ _WINDOW, _SIGMA = 11, 1.5
 class Protocol:
     """How a result is compared with its original.
 
-    on: all three channels, or luminance.  border: pixels left out on each side.  reach: of all places that are up to so
-    many pixels off, down and across, the result's most favourable one counts (0: only its own).  patch: side of the
-    square in the middle that alone is compared, None for all.
+    channel: all three, or luminance.  crop_border: pixels left out on each side; no shift brings them in.
+    shift_search: of all places that are up to so many pixels off, down and across, the result's most favourable one
+    counts (0: only its own).  center_crop: side of the square in the middle that alone is compared, None for all.
 
-    reach=40 and patch=60 are how CycleSR ("Unsupervised Image Super-Resolution with an Indirect Supervised Path",
-    Han et al.) scores what motion blur has moved; it does not say in which directions, so all count here.
+    shift_search=40 and center_crop=60 are how CycleSR ("Unsupervised Image Super-Resolution with an Indirect Supervised
+    Path", Han et al., section "Data") scores NTIRE 2018's pictures, which are shifted. It does not say in which
+    directions, so all count here.
     """
 
-    on: Measured = "rgb"
-    border: int = 0
-    reach: int = 0
-    patch: int | None = None
+    channel: Measured = "rgb"
+    crop_border: int = 0
+    shift_search: int = 0
+    center_crop: int | None = None
+
+    @property
+    def margin(self) -> int:
+        """Pixels on each side that are not compared while the result is in its own place."""
+        return self.crop_border + self.shift_search
+
+    @property
+    def words(self) -> str:
+        """As a person says it."""
+        words = ["luminance" if self.channel == "y" else "RGB", f"border {self.crop_border}"]
+        words += [f"center crop {self.center_crop} x {self.center_crop}"] if self.center_crop else []
+        words += [f"best shift within {self.shift_search}"] if self.shift_search else []
+        return ", ".join(words)
 
 
 class Match(NamedTuple):
@@ -57,11 +72,12 @@ def match(result: NDArray[np.uint8], original: NDArray[np.uint8], protocol: Prot
         return Match(part, reference, shift)
 
     own = moved((0, 0))
-    if protocol.reach == 0:
+    reach = protocol.shift_search
+    if reach == 0:
         return own
-    rows, columns = (slice(a - protocol.reach, a + n + protocol.reach) for a, n in ((top, height), (left, width)))
+    rows, columns = (slice(a - reach, a + n + reach) for a, n in ((top, height), (left, width)))
     found = moved(_nearest(result[rows, columns], reference, protocol))
-    nearness = [psnr(each.result, reference, on=protocol.on) for each in (own, found)]
+    nearness = [psnr(each.result, reference, on=protocol.channel) for each in (own, found)]
     return found if nearness[1] > nearness[0] else own
 
 
@@ -113,22 +129,19 @@ def _values(pixels: NDArray[np.uint8], on: Measured) -> NDArray[np.float64]:
 
 def _window_of(shape: tuple[int, ...], protocol: Protocol) -> tuple[int, int, int, int]:
     """Top, left, height and width of what is compared."""
-    margin = protocol.border + protocol.reach
-    height, width = (protocol.patch or side - 2 * margin for side in shape[:2])
+    height, width = (protocol.center_crop or side - 2 * protocol.margin for side in shape[:2])
     top, left = ((side - length) // 2 for side, length in zip(shape[:2], (height, width), strict=True))
-    if min(height, width) < _WINDOW or min(top, left) < margin:
-        needed = 2 * margin + max(protocol.patch or 0, _WINDOW)
-        raise ValueError(f"{shape[1]}x{shape[0]} pixels, the comparison needs {needed} a side")
+    if min(height, width) < _WINDOW or min(top, left) < protocol.margin:
+        needed = 2 * protocol.margin + max(protocol.center_crop or 0, _WINDOW)
+        raise ValueError(f"{shape[1]}x{shape[0]} pixels, the comparison ({protocol.words}) needs {needed} a side")
     return top, left, height, width
 
 
 def _nearest(surroundings: NDArray[np.uint8], reference: NDArray[np.uint8], protocol: Protocol) -> tuple[int, int]:
     """The shift (down, across) at which a part of `surroundings` differs least from `reference`."""
-    # Doubles inside, where 8-bit pictures would be summed in single precision.
-    field, part = (_values(pixels, protocol.on).astype(np.float32) for pixels in (surroundings, reference))
-    squares = np.asarray(cv2.matchTemplate(field, part, cv2.TM_SQDIFF))
-    down, across = np.unravel_index(int(squares.argmin()), squares.shape)
-    return int(down) - protocol.reach, int(across) - protocol.reach
+    errors = squared_errors(_values(surroundings, protocol.channel), _values(reference, protocol.channel))
+    down, across = np.unravel_index(int(errors.argmin()), errors.shape)
+    return int(down) - protocol.shift_search, int(across) - protocol.shift_search
 
 
 def _windowed(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ class Stages(Protocol):
 
 
 def judged(D: Stages, fake: Tensor, real: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """What D sees in fake and in real pictures, stage by stage, the logits last; only the fake ones' have a gradient."""
+    """What D sees in fake and in real pictures, stage by stage, logits last; only the fake ones' have a gradient."""
     # The fake first: each call moves a batch norm's running statistics.
     seen = list(D.stages(fake))
     with torch.no_grad():

@@ -12,6 +12,7 @@ ROOMS = {
     "srrescycgan": "upscale_cli.methods.srrescycgan",
     "rwsr": "upscale_cli.methods.rwsr",
     "dualsr": "upscale_cli.methods.dualsr",
+    "cyclesr": "upscale_cli.methods.cyclesr",
 }
 
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:  # a broken training module must not break inference
 
     from upscale_cli.inference.device import Placement
     from upscale_cli.inference.network import AnyNetwork
+    from upscale_cli.networks.unit_range import UnitRange
     from upscale_cli.training.settings import RecipeSettings
     from upscale_cli.training.trainable import Trainable
 
@@ -34,6 +35,12 @@ class Method(Protocol):
         """The network of a checkpoint whose tensors are as expected, ready to run; untrained for None, to plan with.
 
         projection: False leaves out the step that keeps the output near the input (where the method has one).
+        """
+
+    def trainable(self, options: Mapping[str, Any]) -> "UnitRange":
+        """The network of these `options`, untrained, for another method to train on RGB in [0, 1].
+
+        What is trained is exported as a checkpoint of this method: the tensors of its `generator`, with `options`.
         """
 
 

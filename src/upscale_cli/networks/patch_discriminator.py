@@ -9,9 +9,9 @@ from torch import Tensor, nn
 SLOPE = 0.2
 """Of every leaky ReLU."""
 HALVINGS = 3
-"""Convolutions that halve the picture: a logit sees 70 x 70 pixels."""
+"""Convolutions that halve the picture, unless told otherwise: a logit sees 70 x 70 pixels."""
 SMALLEST = 24
-"""Pixels a side that leave a logit."""
+"""Pixels a side that leave a logit with so many."""
 Norm = Literal["instance", "batch"]
 
 
@@ -20,14 +20,16 @@ class PatchDiscriminator(nn.Module):
 
     features: maps of the first convolution, doubled up to eight times as many.
     norm: of all layers but the first and the last; instance norm has neither parameters nor a memory.
+    halvings: a logit sees 16 pixels with one, 34 with two, 70 with three, 142 with four.
+    CycleGAN's initialisation is `normal_` of `networks/initialisation.py`.
     """
 
-    def __init__(self, features: int = 64, norm: Norm = "instance") -> None:
+    def __init__(self, features: int = 64, norm: Norm = "instance", halvings: int = HALVINGS) -> None:
         super().__init__()
-        widths = [features * min(2**stage, 8) for stage in range(HALVINGS + 1)]
+        widths = [features * min(2**stage, 8) for stage in range(halvings + 1)]
         layers: list[nn.Module] = [nn.Conv2d(3, features, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE)]
         for stage, (before, width) in enumerate(pairwise(widths), start=1):
-            stride = 2 if stage < HALVINGS else 1
+            stride = 2 if stage < halvings else 1
             # Batch norm has a bias of its own; the official code keeps the convolution's before instance norm.
             layers.append(nn.Conv2d(before, width, 4, stride, padding=1, bias=norm == "instance"))
             layers.append(nn.InstanceNorm2d(width) if norm == "instance" else nn.BatchNorm2d(width))
@@ -35,7 +37,7 @@ class PatchDiscriminator(nn.Module):
         self.model = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, 1, H / 8 - 2, ...) logits, before the sigmoid."""
+        """(B, 3, H, W) -> (B, 1, H / 2**halvings - 2, ...) logits, before the sigmoid."""
         out: Tensor = self.model(x)
         return out
 

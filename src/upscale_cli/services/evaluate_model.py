@@ -66,7 +66,7 @@ def evaluate_model(request: EvaluateRequest, watch: Watch) -> EvaluateReport:
             scores = PictureScores(hr.name, cause=error)
         watch.measured(scores)
         pictures.append(scores)
-    return EvaluateReport(worker.name, worker.sha256, scale, request.metrics, tuple(pictures))
+    return EvaluateReport(worker.name, worker.sha256, scale, request.protocol, request.metrics, tuple(pictures))
 
 
 def _scores(worker: Worker | AutoWorker, job: Job, original: Pixels, compare: Compare) -> PictureScores:
@@ -104,5 +104,5 @@ def _compared(
     try:
         return score(as_rgb8(result), original, protocol, measures)
     except ValueError as error:
-        hint = "take it out, or compare with a smaller border or by other metrics"
+        hint = "take it out, make --center-crop, --shift-search or --crop-border smaller, or choose other metrics"
         raise PictureError(f"{hr.name}: {error}", hint) from error

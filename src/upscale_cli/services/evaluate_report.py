@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -85,11 +85,12 @@ class PictureScores:
 
 @dataclass(frozen=True)
 class EvaluateReport:
-    """The pictures in the order of their names, and which model was measured by which metrics."""
+    """The pictures in the order of their names, and which model was measured, how and by which metrics."""
 
     model: str
     sha256: str
     scale: int
+    protocol: Protocol
     metrics: tuple[str, ...]
     pictures: tuple[PictureScores, ...]
 
@@ -109,9 +110,10 @@ class EvaluateReport:
         return _mean([picture.bicubic for picture in self.pictures if picture.bicubic is not None])
 
     def record(self) -> dict[str, Any]:
-        """As a JSON object: model and means."""
+        """As a JSON object: model, protocol and means."""
         about: dict[str, Any] = {"mean_of": len(self.pictures) - self.failed, "failed": self.failed}
         about |= {"name": self.model, "sha256": self.sha256, "scale": self.scale}
+        about |= {"protocol": asdict(self.protocol)}
         means = {"model": _json(self.model_mean, moved=False), "bicubic": _json(self.bicubic_mean, moved=False)}
         return about | {key: value for key, value in means.items() if value is not None}
 

@@ -27,8 +27,8 @@ def find_measures(request: EvaluateRequest, progress: Progress) -> dict[str, Mea
     Raises WeightsError where AlexNet cannot be had.
     """
     measures: dict[str, Measure] = {
-        "psnr": partial(psnr, on=request.protocol.on),
-        "ssim": partial(ssim, on=request.protocol.on),
+        "psnr": partial(psnr, on=request.protocol.channel),
+        "ssim": partial(ssim, on=request.protocol.channel),
         "niqe": lambda result, _: niqe(result),
     }
     if "lpips" in request.metrics:

@@ -14,13 +14,14 @@ from upscale_cli.errors import ResourceError, UpscaleError, UsageError
 from upscale_cli.imaging.atomic import sweep_temporaries
 from upscale_cli.inference.device import choose_device, prepare_device
 from upscale_cli.methods import load_trainer
+from upscale_cli.networks.unit_range import UnitRange
 from upscale_cli.services.loading import find_model, load_model
 from upscale_cli.services.training_recipe import RECIPE, as_toml, check_resumed, read_settings
 from upscale_cli.training.loop import TrainingReport, train
 from upscale_cli.training.processes import is_first, joined
 from upscale_cli.training.settings import RecipeSettings
 from upscale_cli.training.state import write_whole
-from upscale_cli.training.trainable import Trainable
+from upscale_cli.training.trainable import Trainable, Translating
 from upscale_cli.training.watch import Watch
 from upscale_cli.weights.checkpoint import require_tensors
 from upscale_cli.weights.store import offline_requested
@@ -77,6 +78,7 @@ def train_from_recipe(
     device: str = "auto",
     dry_run: bool = False,
     slim_state: Path | None = None,
+    save_translations: bool = False,
     watch: Watch,
 ) -> TrainedReport:
     """Trains what `recipe` (TOML) describes; the run lies in `output`, or else in runs/<name>.
@@ -84,11 +86,14 @@ def train_from_recipe(
     overrides: "key.sub=value" in place of the recipe's; their paths are relative to the current folder, the recipe's to
     its own.  force_config: resume though the recipe has changed.  max_seconds: save and stop then.  dry_run: everything
     is read and checked, and one batch drawn, no more.  slim_state: a folder for the state in small parts at the end.
+    save_translations: keep pictures of what a method that translates has learnt so far, beside each state.
     Raises UsageError for a faulty recipe or a folder that is in use, PictureError where too many pictures cannot be
     read, TrainingStateError for a resumed recipe that has changed, and it and ResourceError as the loop does.
     """
     deadline = time.monotonic() + max_seconds if max_seconds is not None else None
     settings = read_settings(recipe, overrides)
+    if save_translations:
+        _check_translates(settings)
     folder = output or Path("runs") / settings.name
     place = _training_device(device)
     if is_first():
@@ -118,6 +123,7 @@ def train_from_recipe(
             watch=watch,
             processes=processes,
             slim=slim_state,
+            translating=trainable if save_translations and isinstance(trainable, Translating) else None,
             should_stop=lambda: deadline is not None and time.monotonic() >= deadline,
         )
     return TrainedReport(plan, outcome)
@@ -189,13 +195,22 @@ def _begin_from(start: str, trainable: Trainable, settings: RecipeSettings) -> N
         model = load_model(find_model(start), offline=offline_requested(False))
     except UpscaleError as error:
         raise type(error)(f"start: {error.message}", error.hint) from error
-    if model.method != settings.method or model.state is None:
+    if model.method != settings.exported_method or model.state is None:
         raise UsageError(
-            f"start = {start}: is a {model.method} model, this recipe trains {settings.method}", "name another"
+            f"start = {start}: is a {model.method} model, this recipe trains {settings.exported_method}", "name another"
         )
-    expected = {name: tuple(value.shape) for name, value in trainable.network.state_dict().items()}
+    network = trainable.network.generator if isinstance(trainable.network, UnitRange) else trainable.network
+    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     require_tensors(model.state, expected, f"start = {start}")
-    trainable.network.load_state_dict(model.state)
+    network.load_state_dict(model.state)
+
+
+def _check_translates(settings: RecipeSettings) -> None:
+    if not settings.translates:
+        raise UsageError(
+            f"--save-translations: {settings.name} trains no network that translates pictures",
+            "leave it out, or train a cyclesr recipe with course = 'joint' or 'apart'",
+        )
 
 
 def _plan(settings: RecipeSettings, folder: Path, device: torch.device, trainable: Trainable) -> TrainingPlan:

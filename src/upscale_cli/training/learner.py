@@ -34,7 +34,7 @@ class Learner:
             if processes.count > 1:
                 share_batch_norm(network)
         self.network = trainable.network
-        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self.average = copy.deepcopy(self.network).requires_grad_(False).eval()  # it never learns
         self._optimisers = {name: _adam(group) for name, group in self._groups.items()}
         # Half of the numbers of float16 lie below 6e-5: without scaling, small gradients would be zero.
         self._scaler = torch.amp.GradScaler(processes.device.type, enabled=settings.precision == "fp16")

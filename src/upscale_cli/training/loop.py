@@ -15,13 +15,15 @@ from upscale_cli.training.datasets import Batch, drawn_ahead
 from upscale_cli.training.learner import LOWER_RATE, Learner
 from upscale_cli.training.metrics_log import MetricsLog
 from upscale_cli.training.processes import Processes
-from upscale_cli.training.state import Best, load_newest, naming_faults, save_slim_state, save_state
+from upscale_cli.training.state import Best, load_newest, naming_faults, save_pictures, save_slim_state, save_state
 from upscale_cli.training.tensorboard import TensorBoardLog
-from upscale_cli.training.trainable import Trainable, Validation
+from upscale_cli.training.trainable import Trainable, Translating, Validation
 from upscale_cli.training.watch import Observer, Progress, Watch
 
 BEST = "best.safetensors"
 """The checkpoint of the best validation so far, in the run's folder."""
+TRANSLATIONS = "translations"
+"""The folder of pictures of `Translating` ones, in the run's folder."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,13 @@ def train(
     watch: Watch,
     processes: Processes | None = None,
     slim: Path | None = None,
+    translating: Translating | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainingReport:
     """Runs `trainable` to `settings.max_steps`; everything of the run lies in `folder`, which exists.
 
-    slim: where a state in small parts is written when it ends, if at all.
+    slim: where a state in small parts is written when it ends, if at all.  translating: `trainable` itself where its
+    translations are to be kept beside each saved state, in TRANSLATIONS in `folder`.
     should_stop is asked after each step, like `watch`; a True, in any of the processes, saves and returns.
     Raises TrainingStateError on a loss, gradient, weight or output that is not finite (the newest checkpoint is from
     before it) and where there is nothing to resume or it is of another network, ResourceError where the folder cannot
@@ -88,6 +92,8 @@ def train(
                 _export(trainable, learner, folder / BEST, step)
             if due or stop:
                 keep(step, learner.state(), best)
+                if translating is not None and processes.first:
+                    save_pictures(folder / TRANSLATIONS / f"step-{step:08d}", translating.translations())
             seconds, waited = clock.lap()
             shown = validation if due else Validation()
             figures = shown.figures if due else None

@@ -1,4 +1,7 @@
-"""A recipe's folders -> pictures decoded once and kept in memory, in pairs where both resolutions are given."""
+"""A recipe's folders -> pictures decoded once and kept in memory, in pairs where both resolutions are given.
+
+Photographs that have no partners by intention are `unpaired.py`'s.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +17,8 @@ from upscale_cli.imaging.files import SUFFIXES, read_picture
 from upscale_cli.training.settings import DataSettings
 
 T = TypeVar("T")
+Folder = tuple[str, Path]
+"""A key of the recipe and the folder that it names."""
 Pixels = NDArray[np.uint8]
 Message = Callable[[str], None]
 
@@ -47,6 +52,20 @@ def load_pictures(data: DataSettings, scale: int, patch: int, message: Message) 
 
     patch: low-resolution pixels a side.  message: is told what there is, and which pictures were left out because they
     cannot be read.
+    Raises UsageError and PictureError as `load_pairs` and `load_photographs` do.
+    """
+    train, validation = load_pairs(data, scale, patch, message)
+    source = [] if data.source is None else load_photographs(("data.source", data.source), patch, message)
+    pictures = Pictures([pair for _, pair in train], validation, [pixels for _, pixels in source])
+    message(summary(pictures))
+    return pictures
+
+
+def load_pairs(
+    data: DataSettings, scale: int, patch: int, message: Message
+) -> tuple[list[tuple[Path, Pair]], list[Pair]]:
+    """What is trained on, each with its original's file, and what is validated on.  Arguments as of `load_pictures`.
+
     Raises UsageError where there is none to train on, a picture is smaller than a patch needs, a partner is missing or
     is not of its original's size, or a held-out name is not there; PictureError where more than UNREADABLE of a folder
     cannot be read.
@@ -59,23 +78,27 @@ def load_pictures(data: DataSettings, scale: int, patch: int, message: Message) 
             f"data.holdout: {', '.join(strangers)} not in {data.train}",
             "name file stems of that folder, or set it to []",
         )
-    train = [pair for stem, pair in pairs if stem not in data.holdout]
+    train = [(path, pair) for path, pair in pairs if path.stem not in data.holdout]
     if not train:
         raise UsageError(f"data.train = {data.train}: no pictures there to train on", "name a folder of sharp pictures")
-    validation = [pair for stem, pair in pairs if stem in data.holdout]
+    validation = [pair for path, pair in pairs if path.stem in data.holdout]
     if data.validation is not None:
         folders = ("data.validation", data.validation), ("data.validation_lr", data.validation_lr)
         validation += [pair for _, pair in _load_pairs(*folders, scale, patch, message)]
-    source = [] if data.source is None else _load_source(data.source, patch, message)
-    pictures = Pictures(train, validation, source)
-    message(_summary(pictures))
+    return train, validation
+
+
+def load_photographs(named: Folder, patch: int, message: Message) -> list[tuple[Path, Pixels]]:
+    """Low-resolution photographs that have no partners, of `patch` pixels a side at least.  Raises as `load_pairs`."""
+    pictures = _read_all(named, _files(*named), _read_rgb8, message)
+    _check_sides(named, pictures, patch)
     return pictures
 
 
 def _load_pairs(
-    high: tuple[str, Path], low: tuple[str, Path | None], scale: int, smallest: int, message: Message
-) -> list[tuple[str, Pair]]:
-    """high, low: a key of the recipe and its folder.  smallest: low-resolution pixels a side."""
+    high: Folder, low: tuple[str, Path | None], scale: int, smallest: int, message: Message
+) -> list[tuple[Path, Pair]]:
+    """smallest: low-resolution pixels a side."""
     files = _files(*high)
     partners = {} if low[1] is None else _partners(files, high, (low[0], low[1]))
 
@@ -91,17 +114,10 @@ def _load_pairs(
     ]
     if unlike:
         raise UsageError(
-            f"{low[0]} = {low[1]}: not of their originals' size over {scale}: {_listed(unlike)}",
+            f"{low[0]} = {low[1]}: not of their originals' size over {scale}: {listed(unlike)}",
             "a low-resolution picture's sides are its original's divided by the scale, rounded down",
         )
-    return [(path.stem, pair) for path, pair in pairs]
-
-
-def _load_source(folder: Path, patch: int, message: Message) -> list[Pixels]:
-    named = "data.source", folder
-    pictures = _read_all(named, _files(*named), _read_rgb8, message)
-    _check_sides(named, pictures, patch)
-    return [pixels for _, pixels in pictures]
+    return pairs
 
 
 def _files(key: str, folder: Path) -> list[Path]:
@@ -116,26 +132,26 @@ def _files(key: str, folder: Path) -> list[Path]:
     return files
 
 
-def _partners(files: Sequence[Path], high: tuple[str, Path], low: tuple[str, Path]) -> dict[str, Path]:
+def _partners(files: Sequence[Path], high: Folder, low: Folder) -> dict[str, Path]:
     """The low-resolution picture of each stem.  Raises UsageError where the two folders hold other names."""
     given = _files(*low)
     for (key, folder), names in ((high, files), (low, given)):
         twice = [stem for stem, count in Counter(path.stem for path in names).items() if count > 1]
         if twice:
-            raise UsageError(f"{key} = {folder}: several pictures are called {_listed(twice)}", "keep one of each")
+            raise UsageError(f"{key} = {folder}: several pictures are called {listed(twice)}", "keep one of each")
     partners = {path.stem: path for path in given}
     stems = {path.stem for path in files}
     for (key, folder), alone in ((low, stems - partners.keys()), (high, partners.keys() - stems)):
         if alone:
             raise UsageError(
-                f"{key} = {folder}: no partner for {_listed(sorted(alone))}",
+                f"{key} = {folder}: no partner for {listed(sorted(alone))}",
                 f"{high[0]} and {low[0]} must hold the same names, suffixes apart",
             )
     return partners
 
 
 def _read_all(
-    named: tuple[str, Path], files: Sequence[Path], read: Callable[[Path], T], message: Message
+    named: Folder, files: Sequence[Path], read: Callable[[Path], T], message: Message
 ) -> list[tuple[Path, T]]:
     """What `read` makes of each file that can be read, by as many threads as there are cores."""
 
@@ -150,11 +166,9 @@ def _read_all(
     faults = [result.message for _, result in results if isinstance(result, PictureError)]
     said = f"{named[0]} = {named[1]}: {len(faults)} of {len(files)} pictures cannot be read"
     if len(faults) > UNREADABLE * len(files):
-        raise PictureError(
-            f"{said}: {_listed(faults)}", f"take them out; no more than {UNREADABLE:.0%} may be left out"
-        )
+        raise PictureError(f"{said}: {listed(faults)}", f"take them out; no more than {UNREADABLE:.0%} may be left out")
     if faults:
-        message(f"{said} and are left out: {_listed(faults)}")
+        message(f"{said} and are left out: {listed(faults)}")
     return [(path, result) for path, result in results if not isinstance(result, PictureError)]
 
 
@@ -167,16 +181,17 @@ def _read_rgb8(path: Path, multiple: int = 1) -> Pixels:
     return np.ascontiguousarray(np.broadcast_to(pixels[:height, :width], (height, width, 3)), dtype=np.uint8)
 
 
-def _check_sides(named: tuple[str, Path], pictures: Iterable[tuple[Path, Pixels]], smallest: int) -> None:
+def _check_sides(named: Folder, pictures: Iterable[tuple[Path, Pixels]], smallest: int) -> None:
     small = [f"{path.name} ({_size(pixels)})" for path, pixels in pictures if min(pixels.shape[:2]) < smallest]
     if small:
         raise UsageError(
-            f"{named[0]} = {named[1]}: smaller than the {smallest} pixels a side that a patch needs: {_listed(small)}",
+            f"{named[0]} = {named[1]}: smaller than the {smallest} pixels a side that a patch needs: {listed(small)}",
             "take them out, or train with a smaller patch",
         )
 
 
-def _summary(pictures: Pictures) -> str:
+def summary(pictures: Pictures) -> str:
+    """What there is, in a line."""
     pixels = sum(pair.hr.size for pair in pictures.train) / 3e6
     every = [side for pair in (*pictures.train, *pictures.validation) for side in pair if side is not None]
     memory = sum(side.nbytes for side in (*every, *pictures.source)) / 1e6
@@ -187,7 +202,8 @@ def _summary(pictures: Pictures) -> str:
     )
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 

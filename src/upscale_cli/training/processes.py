@@ -86,6 +86,22 @@ def mean_over_processes(x: Tensor) -> Tensor:
     return mean
 
 
+def gathered(x: Tensor) -> Tensor:
+    """(B, ...) of each process, one after another -> (processes * B, ...), the same in all; without a gradient."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return x.detach()
+    parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, x.detach().contiguous())
+    return torch.cat(parts)
+
+
+def own_part(x: Tensor) -> Tensor:
+    """Of what was `gathered`, what came from this process: (processes * B, ...) -> (B, ...)."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return x
+    return x.chunk(dist.get_world_size())[dist.get_rank()]
+
+
 class _Mean(torch.autograd.Function):
     """The mean over the processes. Each one's tensor moves what all of them make of it, so its gradient is the mean of
     theirs."""

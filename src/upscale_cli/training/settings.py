@@ -25,7 +25,7 @@ def _file_name(name: str) -> str:
     return name
 
 
-_Folder = Annotated[Path, AfterValidator(_existing_folder)]
+ExistingFolder = Annotated[Path, AfterValidator(_existing_folder)]
 _Beta = Annotated[float, Field(ge=0, lt=1)]
 _Step = Annotated[int, Field(ge=1)]
 
@@ -33,18 +33,18 @@ _Step = Annotated[int, Field(ge=1)]
 class DataSettings(Settings):
     """Where pictures come from. Paths in a recipe are relative to the recipe's own folder."""
 
-    train: _Folder = Field(examples=["photos"])
+    train: ExistingFolder = Field(examples=["photos"])
     """Folder of high-resolution pictures."""
-    lr: _Folder | None = Field(default=None, examples=["photos-small"])
+    lr: ExistingFolder | None = Field(default=None, examples=["photos-small"])
     """Folder of their low-resolution partners, of the same names, suffixes apart, and the originals' size over the
     scale. Left out, the recipe's degradation makes them."""
     holdout: tuple[str, ...] = ()
     """File stems of `train` that are never trained on; validation is measured on them."""
-    validation: _Folder | None = Field(default=None, examples=["other-photos"])
+    validation: ExistingFolder | None = Field(default=None, examples=["other-photos"])
     """Folder of high-resolution pictures that validation is measured on beside those held out."""
-    validation_lr: _Folder | None = Field(default=None, examples=["other-photos-small"])
+    validation_lr: ExistingFolder | None = Field(default=None, examples=["other-photos-small"])
     """Folder of their low-resolution partners. Left out, the recipe's degradation makes them."""
-    source: _Folder | None = Field(default=None, examples=["camera"])
+    source: ExistingFolder | None = Field(default=None, examples=["camera"])
     """Folder of low-resolution photographs without partners, for the methods that learn from such."""
     plain_share: float = Field(default=0.0, ge=0, le=1)
     """Share of samples that are two plain colours instead of a photograph: they keep flat areas flat. Ours."""
@@ -54,11 +54,16 @@ class DataSettings(Settings):
     workers: int = Field(default=2, ge=0, le=64)
     """Threads that draw batches ahead, 0 for none; the batches are the same."""
 
+    @property
+    def paired(self) -> bool:
+        """Do good pictures come with their partners, so that none is degraded?"""
+        return self.lr is not None
+
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
         if self.validation_lr is not None and self.validation is None:
             raise ValueError("validation_lr needs validation, the folder of its originals")
-        if self.lr is not None and self.plain_share:
+        if self.paired and self.plain_share:
             raise ValueError("plain_share needs the recipe's degradation, which lr puts out of use: set it to 0")
         return self
 
@@ -117,6 +122,16 @@ class RecipeSettings(Settings):
     def workers(self) -> int:
         """Threads that draw batches ahead."""
         return self.data.workers
+
+    @property
+    def exported_method(self) -> str:
+        """Whose checkpoints such a run starts from and exports."""
+        return self.method
+
+    @property
+    def translates(self) -> bool:
+        """Is a network trained that makes pictures of one kind look like those of another (a `Translating`)?"""
+        return False
 
 
 FREE = frozenset({"data.workers", "save_every", "start"})

@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 
 from upscale_cli.errors import PictureError, ResourceError, TrainingStateError
 from upscale_cli.imaging.atomic import naming_failures, whole_file
@@ -71,6 +74,16 @@ def save_slim_state(folder: Path, step: int, state: Mapping[str, Any], best: Bes
         if _PART.fullmatch(path.name) and path not in parts:
             path.unlink(missing_ok=True)
     return parts
+
+
+def save_pictures(folder: Path, pictures: Mapping[str, NDArray[np.uint8]]) -> None:
+    """Writes each, (H, W, 3) RGB, as <name>.png into `folder`, which is made.  Raises ResourceError as `save_state`."""
+    with naming_faults(folder, 0):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name, pixels in pictures.items():
+        png = io.BytesIO()
+        Image.fromarray(pixels).save(png, "png")
+        write_whole(folder / f"{name}.png", png.getvalue())
 
 
 def saved_states(folder: Path) -> list[Path]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ class Group:
 
 class Validation(NamedTuple):
     """Figures of merit on held-out pictures, the first of which decides what is best (higher is better); and samples
-    to look at, named pictures (H, W, 3) RGB.  Both empty where nothing is held out."""
+    to look at, named pictures (H, W, 3) RGB.  Figures are empty where nothing is held out."""
 
     figures: Mapping[str, float] = {}
     samples: Mapping[str, NDArray[np.uint8]] = {}
@@ -62,3 +62,11 @@ class Trainable(Protocol):
 
     def export(self, network: nn.Module, path: Path, step: int) -> None:
         """Writes the network as a checkpoint that `upscale run --model` takes."""
+
+
+@runtime_checkable
+class Translating(Protocol):
+    """A `Trainable` that also learns to make pictures of one kind look like those of another."""
+
+    def translations(self) -> Mapping[str, NDArray[np.uint8]]:
+        """What the networks of this moment make of a few pictures: name -> (H, W, 3) RGB, original and copies."""

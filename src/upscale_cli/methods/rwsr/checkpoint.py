@@ -14,6 +14,7 @@ from upscale_cli.inference.network import StagedNetwork
 from upscale_cli.methods.rwsr.config import GeneratorSettings
 from upscale_cli.methods.rwsr.generator import Generator
 from upscale_cli.methods.rwsr.network import AttentionNetwork
+from upscale_cli.networks.unit_range import UnitRange
 
 _GROUP = re.compile(r"body\.(\d+)\.body\.")
 _BLOCK = re.compile(r"body\.0\.body\.(\d+)\.body\.")
@@ -57,6 +58,12 @@ def build(
     if state is not None:
         generator.load_state_dict(state)
     return AttentionNetwork(generator, placement)
+
+
+def trainable(options: Mapping[str, Any]) -> UnitRange:
+    """The untrained generator for whoever trains it."""
+    settings = _settings(options)
+    return UnitRange(Generator(settings), settings.scale, white=255)
 
 
 def _settings(options: Mapping[str, Any]) -> GeneratorSettings:

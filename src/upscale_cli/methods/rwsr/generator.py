@@ -14,9 +14,10 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from upscale_cli.inference.convolution import Convolution, convolution_of, convolve
 from upscale_cli.inference.tiling import WHOLE, Edges
 from upscale_cli.methods.rwsr.config import GeneratorSettings
-from upscale_cli.methods.rwsr.reconstruction import Convolution, Reconstruction, convolve, reconstruct
+from upscale_cli.methods.rwsr.reconstruction import Reconstruction, reconstruct
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
 """Of DIV2K, in [0, 1]: what a new network takes away first and adds last. A checkpoint brings its own."""
@@ -115,13 +116,13 @@ class Generator(nn.Module):
         *groups, body_tail = self.body
         upsampler, last = self.tail
         return Kernels(
-            sub_mean=_tensors(self.sub_mean),
-            head=_tensors(self.head[0]),
+            sub_mean=convolution_of(self.sub_mean),
+            head=convolution_of(self.head[0]),
             groups=tuple(_group_tensors(group, body) for group in groups),
-            body_tail=_tensors(body_tail, body),
+            body_tail=convolution_of(body_tail, body),
             reconstruction=Reconstruction(
-                tuple(_tensors(layer, body) for layer in upsampler.children() if isinstance(layer, nn.Conv2d)),
-                _shifted(_tensors(last), _tensors(self.add_mean)),
+                tuple(convolution_of(layer, body) for layer in upsampler.children() if isinstance(layer, nn.Conv2d)),
+                _shifted(convolution_of(last), convolution_of(self.add_mean)),
             ),
         )
 
@@ -192,18 +193,13 @@ def _shifted(conv: Convolution, shift: Convolution) -> Convolution:
     return conv._replace(weight=torch.tensordot(matrix, conv.weight, 1), bias=matrix @ conv.bias + shift.bias)
 
 
-def _tensors(layer: nn.Module, dtype: torch.dtype = torch.float32) -> Convolution:
-    conv = cast(nn.Conv2d, layer)
-    assert conv.bias is not None
-    return Convolution(conv.weight.to(dtype), conv.bias.to(dtype), conv.padding_mode)
-
-
 def _group_tensors(group: nn.Module, dtype: torch.dtype) -> Group:
     *blocks, tail = cast(ResidualGroup, group).body
-    return Group(tuple(_block_tensors(cast(RCAB, block), dtype) for block in blocks), _tensors(tail, dtype))
+    return Group(tuple(_block_tensors(cast(RCAB, block), dtype) for block in blocks), convolution_of(tail, dtype))
 
 
 def _block_tensors(block: RCAB, dtype: torch.dtype) -> Block:
     conv1, _, conv2, channel_attention = block.body
     squeeze, _, excite, _ = cast(ChannelAttention, channel_attention).conv_du
-    return Block(_tensors(conv1, dtype), _tensors(conv2, dtype), Attention(_tensors(squeeze), _tensors(excite)))
+    weights = Attention(convolution_of(squeeze), convolution_of(excite))
+    return Block(convolution_of(conv1, dtype), convolution_of(conv2, dtype), weights)

@@ -1,11 +1,11 @@
 """The door of this room: [0, 1] outside, [0, 255] inside; RCAN on feature maps of a whole picture."""
 
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from upscale_cli.inference.convolution import Convolution, convolve, placed
 from upscale_cli.inference.device import Placement
 from upscale_cli.inference.feature_map import FeatureMap
 from upscale_cli.inference.tiling import Edges
@@ -20,7 +20,7 @@ from upscale_cli.methods.rwsr.generator import (
     head,
     residual,
 )
-from upscale_cli.methods.rwsr.reconstruction import HALO, Convolution, Reconstruction, convolve, fold, reconstruct
+from upscale_cli.methods.rwsr.reconstruction import HALO, Reconstruction, fold, reconstruct
 
 MAPS = 4
 """Held at once: behind the head, where a group began, what has become of it, and a block's residual."""
@@ -38,8 +38,8 @@ class AttentionNetwork:
         steps, convolutions = s.groups * (s.blocks + 1) + 2, s.groups * (2 * s.blocks + 1) + 1
         self.work = steps * (1 + 25 * s.scale**2 / (3 * s.features * convolutions))
         self._itemsize = placement.dtype.itemsize
-        self._kernels: Kernels = _placed(generator.kernels(placement.dtype), placement.device)
-        self._reconstruction: Reconstruction = _placed(fold(generator.kernels().reconstruction), placement.device)
+        self._kernels: Kernels = placed(generator.kernels(placement.dtype), placement.device)
+        self._reconstruction: Reconstruction = placed(fold(generator.kernels().reconstruction), placement.device)
 
     def tile_bytes(self, height: int, width: int) -> int:
         """In the body three feature maps; in the end one, the picture twice, and the steps near a border.
@@ -83,14 +83,3 @@ def _residual(x: Tensor, edges: Edges, block: Block) -> Tensor:
 
 def _convolve(x: Tensor, edges: Edges, conv: Convolution) -> Tensor:
     return convolve(x, conv, edges)
-
-
-def _placed(tensors: Any, device: torch.device) -> Any:
-    """The same nested tuples, with every tensor on `device`."""
-    if isinstance(tensors, Tensor):
-        tensors = tensors.detach().to(device)
-        return tensors.contiguous(memory_format=torch.channels_last) if tensors.ndim == 4 else tensors
-    if isinstance(tensors, tuple):
-        parts = [_placed(part, device) for part in tensors]
-        return type(tensors)._make(parts) if hasattr(tensors, "_make") else tuple(parts)
-    return tensors

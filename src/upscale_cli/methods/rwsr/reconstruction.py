@@ -12,19 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from upscale_cli.inference.borders import inner, padded
+from upscale_cli.inference.borders import inner
+from upscale_cli.inference.convolution import Convolution, convolve
 from upscale_cli.inference.tiling import WHOLE, Edges
 
 HALO = 2
 """Input pixels that an output pixel is made of, on each side; so many does `reconstruct` eat on an inner side."""
-
-
-class Convolution(NamedTuple):
-    """A convolution's tensors, and what it finds beyond the picture's border (`nn.Conv2d.padding_mode`)."""
-
-    weight: Tensor
-    bias: Tensor
-    padding: str = "zeros"
 
 
 class Reconstruction(NamedTuple):
@@ -41,17 +34,6 @@ class Reconstruction(NamedTuple):
     def steps(self) -> list[int]:
         """By how much each pixel shuffle enlarges."""
         return [int((conv.weight.shape[0] // conv.weight.shape[1]) ** 0.5) for conv in self.upsampler]
-
-
-def convolve(x: Tensor, conv: Convolution, edges: Edges = WHOLE) -> Tensor:
-    """A convolution that is padded beyond the picture's border and valid on inner sides."""
-    weight, bias, padding = conv
-    margin = weight.shape[-1] // 2
-    if padding != "zeros":
-        return F.conv2d(padded(x, margin, edges, padding), weight, bias)
-    if edges.left == edges.right and edges.top == edges.bottom:  # what the convolution itself can do, without a copy
-        return F.conv2d(x, weight, bias, padding=(margin * edges.top, margin * edges.left))
-    return F.conv2d(padded(x, margin, edges), weight, bias)
 
 
 def reconstruct(features: Tensor, parts: Reconstruction, edges: Edges = WHOLE) -> Tensor:

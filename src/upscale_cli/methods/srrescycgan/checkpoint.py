@@ -10,8 +10,9 @@ from upscale_cli.config.toml_file import parse
 from upscale_cli.inference.device import Placement
 from upscale_cli.inference.network import Network
 from upscale_cli.methods.srrescycgan.config import GeneratorSettings
-from upscale_cli.methods.srrescycgan.generator import Generator
+from upscale_cli.methods.srrescycgan.generator import SCALE, Generator
 from upscale_cli.methods.srrescycgan.network import ProjectedNetwork
+from upscale_cli.networks.unit_range import UnitRange
 
 _BLOCK = re.compile(r"model\.layer1\.(\d+)\.")
 
@@ -38,6 +39,11 @@ def build(
     if state is not None:
         generator.load_state_dict(state)
     return ProjectedNetwork(generator, placement, projection=projection)
+
+
+def trainable(options: Mapping[str, Any]) -> UnitRange:
+    """The untrained generator for whoever trains it."""
+    return UnitRange(Generator(_settings(options)), SCALE, white=255)
 
 
 def _settings(options: Mapping[str, Any]) -> GeneratorSettings:
