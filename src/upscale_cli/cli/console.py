@@ -33,7 +33,8 @@ class RunConsole:
         self._picture: TaskID | None = None
         self._all: TaskID | None = None
         self._name = ""
-        self._spoken = self._begun = time.monotonic()
+        self._spoken = time.monotonic()
+        self._begun: tuple[float, float] | None = None
 
     def downloading(self, name: str, done: int, total: int | None) -> None:
         """A checkpoint comes in."""
@@ -42,7 +43,8 @@ class RunConsole:
 
     def started(self, name: str, number: int, count: int) -> None:
         """A picture's turn."""
-        self._spoken = self._begun = time.monotonic()
+        self._spoken = time.monotonic()
+        self._begun = None
         self._name = f"[{number}/{count}] {name}" if count > 1 else name
         if self._bars is not None:
             if self._picture is not None:
@@ -53,7 +55,8 @@ class RunConsole:
 
     def advanced(self, share: float) -> None:
         """Tiles are done."""
-        self._now(self._name, share, f"{share:.0%}{_left(share, time.monotonic() - self._begun)}")
+        self._begun = self._begun or (share, time.monotonic())
+        self._now(self._name, share, f"{share:.0%}{_left(share, *self._begun)}")
 
     def finished(self, report: "PictureReport") -> None:
         """A picture is written, skipped or failed."""
@@ -172,9 +175,10 @@ def _size(report: "PictureReport") -> str:
     return " to ".join(f"{size[0]}x{size[1]}" for size in sizes if size)
 
 
-def _left(share: float, seconds: float) -> str:
-    """How long the rest will take, where that is long enough to be said."""
-    minutes = seconds * (1 - share) / share / 60 if share else 0.0
+def _left(share: float, first: float, begun: float) -> str:
+    """How long the rest will take, where that is long enough to be said.  first: the share at the time `begun`."""
+    done = share - first
+    minutes = (time.monotonic() - begun) * (1 - share) / done / 60 if done > 0 else 0.0
     return f", about {minutes:.0f} min left" if minutes >= 1 else ""
 
 

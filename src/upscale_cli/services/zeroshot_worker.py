@@ -1,5 +1,6 @@
 """The stages of a picture whose network is learned from itself: those of `upscale_worker`, with a model for each."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -72,7 +73,7 @@ class ZeroshotWorker:
 
     def compute(self, job: Job) -> Job:
         """Learns the network and runs it.  Raises PictureError, ResourceError."""
-        given, name = job.picture, job.target.source.name
+        started, given, name = time.monotonic(), job.picture, job.target.source.name
         assert given is not None
         truth = None if self._learning.reference is None else read_picture(self._learning.reference)
         learned = self._learner.learn(
@@ -88,7 +89,8 @@ class ZeroshotWorker:
         assert job.picture is not None
         report = learned.report if truth is None else _measured(learned.report, job.picture, given, truth)
         notes = tuple(dict.fromkeys((*job.report.notes, *learned.notes)))
-        job.report = replace(job.report, learned=report, notes=notes)
+        seconds = round(time.monotonic() - started, 3)
+        job.report = replace(job.report, learned=report, seconds=seconds, notes=notes)
         self._workers[job.target] = worker
         return job
 

@@ -48,6 +48,7 @@ class Adaptation:
         for initialise in (self.G_DN.initialise, self.D_DN.initialise, self.G_UP.initialise):
             initialise()
         self.regularisation = Regularisation()
+        self._body = torch.bfloat16 if settings.precision == "bf16" else torch.float32
         self._given = None if given is None else torch.from_numpy(given).float()
         learning_kernel = self._learning_kernel() if given is None else {}
         self.groups: Mapping[str, Group] = {"up": Group({"G_UP": self.G_UP}, settings.up), **learning_kernel}
@@ -79,10 +80,10 @@ class Adaptation:
         """Both generators by Eq. (2), then the discriminator by Eq. (4) on what G_DN had made before."""
         x, y, weights = batch.lr, batch.hr, self.settings.loss
         kernel = self.G_DN.kernel() if self._given is None else self._given.to(y.device)
-        fake_hr, fake_lr = self._upsampled(x), downsample(y, kernel)
+        fake_hr, fake_lr = self.G_UP(x, self._body), downsample(y, kernel)
         terms = {
             "cycle_forward": weights.cycle * cycle_loss(downsample(fake_hr, kernel), x),
-            "cycle_backward": weights.cycle * cycle_loss(self._upsampled(fake_lr), y),
+            "cycle_backward": weights.cycle * cycle_loss(self.G_UP(fake_lr, self._body), y),
             "interpolation": weights.interpolation * masked_interpolation_loss(fake_hr, x),
         }
         if self._given is not None:
@@ -110,12 +111,6 @@ class Adaptation:
         options = self.settings.generator.model_dump_json()
         metadata = {"method": "dualsr", "scale": "2", "options": options, "step": str(step)}
         write_safetensors(network.state_dict(), path, metadata)
-
-    def _upsampled(self, x: Tensor) -> Tensor:
-        """G_UP(x), its convolutions in the settings' number format: nearly all of a step's work."""
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
-            result: Tensor = self.G_UP(x)
-        return result.float()
 
     def _crop(self, place: NDArray[np.intp], side: int) -> Tensor:
         top, left = place

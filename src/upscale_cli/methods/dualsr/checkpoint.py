@@ -8,8 +8,9 @@ from torch import Tensor
 from upscale_cli.config.toml_file import parse
 from upscale_cli.inference.device import Placement
 from upscale_cli.methods.dualsr.config import GeneratorSettings
-from upscale_cli.methods.dualsr.generator import Generator
+from upscale_cli.methods.dualsr.generator import SCALE, Generator
 from upscale_cli.methods.dualsr.network import UpNetwork
+from upscale_cli.networks.unit_range import UnitRange
 
 
 def expected_tensors(options: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -39,6 +40,11 @@ def build(
     if state is not None:
         generator.load_state_dict(state)
     return UpNetwork(generator, settings, placement)
+
+
+def trainable(options: Mapping[str, Any]) -> UnitRange:
+    """The untrained network for whoever trains it."""
+    return UnitRange(Generator(_settings(options)), SCALE)
 
 
 def _settings(options: Mapping[str, Any]) -> GeneratorSettings:

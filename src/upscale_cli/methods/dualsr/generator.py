@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -33,11 +34,12 @@ class Generator(nn.Module):
                 nn.init.kaiming_normal_(layer.weight)
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """up(x) + residual."""
+    def forward(self, x: Tensor, body: torch.dtype = torch.float32) -> Tensor:
+        """up(x) + residual, the convolutions in the number format `body`."""
         upsampled = upsample(x)
-        residual: Tensor = self.model(upsampled)
-        return upsampled + residual
+        with torch.autocast(x.device.type, body, enabled=body != torch.float32):
+            residual: Tensor = self.model(upsampled)
+        return upsampled + residual.float()
 
     def residual(self, upsampled: Tensor, edges: Edges) -> Tensor:
         """What is added to a tile of the upsampled picture, (B, 3, H, W): zeros beyond the sides that are borders of
