@@ -61,6 +61,7 @@ MADE_UP = {
     "rwsr-replicate": MadeUp(
         "rwsr", {"groups": 1, "blocks": 2, "features": 16, "reduction": 4, "padding": "replicate"}
     ),
+    "dualsr": MadeUp("dualsr", {"features": 16}),
     "cyclesr-vdsr": MadeUp("cyclesr", {"features": 16, "blocks": 4}, _LOUD, _NO_BATCH),
     "cyclesr-vdsr-replicate": MadeUp(
         "cyclesr", {"features": 16, "blocks": 2, "scale": 3, "padding": "replicate"}, _LOUD, _NO_BATCH

@@ -17,6 +17,7 @@ from upscale_cli.cli.models import models_app
 from upscale_cli.cli.one_line import one_line
 from upscale_cli.cli.run import run_command
 from upscale_cli.cli.train import train_command
+from upscale_cli.cli.zeroshot import zeroshot_command
 from upscale_cli.errors import ExitCode, UpscaleError
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run_command)
+app.command("zeroshot")(zeroshot_command)
 app.command("train")(train_command)
 app.command("degrade")(degrade_command)
 app.command("evaluate")(evaluate_command)

@@ -34,6 +34,7 @@ class RunConsole:
         self._all: TaskID | None = None
         self._name = ""
         self._spoken = time.monotonic()
+        self._begun: tuple[float, float] | None = None
 
     def downloading(self, name: str, done: int, total: int | None) -> None:
         """A checkpoint comes in."""
@@ -43,6 +44,7 @@ class RunConsole:
     def started(self, name: str, number: int, count: int) -> None:
         """A picture's turn."""
         self._spoken = time.monotonic()
+        self._begun = None
         self._name = f"[{number}/{count}] {name}" if count > 1 else name
         if self._bars is not None:
             if self._picture is not None:
@@ -53,7 +55,8 @@ class RunConsole:
 
     def advanced(self, share: float) -> None:
         """Tiles are done."""
-        self._now(self._name, share, f"{share:.0%}")
+        self._begun = self._begun or (share, time.monotonic())
+        self._now(self._name, share, f"{share:.0%}{_left(share, *self._begun)}")
 
     def finished(self, report: "PictureReport") -> None:
         """A picture is written, skipped or failed."""
@@ -70,6 +73,8 @@ class RunConsole:
         elif report.status == "done":
             self._line(f"{report.input} -> {report.output} ({_size(report)}, {report.seconds:.1f} s)")
             self._settings(report)
+            if report.learned is not None:
+                self._line(f"  {report.learned.words}")
         elif report.status == "skipped":
             self._line(": ".join((f"{report.output} exists, skipped", *report.notes)))
         for note in report.notes if report.status in ("done", "planned") else ():
@@ -168,6 +173,13 @@ def _planned(report: "PictureReport") -> str:
 def _size(report: "PictureReport") -> str:
     sizes = (report.input_size, report.output_size)
     return " to ".join(f"{size[0]}x{size[1]}" for size in sizes if size)
+
+
+def _left(share: float, first: float, begun: float) -> str:
+    """How long the rest will take, where that is long enough to be said.  first: the share at the time `begun`."""
+    done = share - first
+    minutes = (time.monotonic() - begun) * (1 - share) / done / 60 if done > 0 else 0.0
+    return f", about {minutes:.0f} min left" if minutes >= 1 else ""
 
 
 def _short(name: str) -> str:

@@ -3,13 +3,14 @@
 import os
 import signal
 import sys
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
 from upscale_cli.errors import ExitCode
 
 
-def leave_at_once_when_interrupted() -> None:
+def leave_at_once_when_interrupted(how_to_go_on: str = "the same command goes on from there") -> None:
     """From now on SIGINT and SIGTERM end the process where it stands, with unfinished files removed.
 
     An exception instead could be swallowed on its way, or wait for a large picture being encoded.
@@ -17,14 +18,14 @@ def leave_at_once_when_interrupted() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         # One that was ignored from the start (nohup, a shell's background) stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _leave)
+            signal.signal(number, partial(_leave, how_to_go_on))
 
 
-def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
+def _leave(how_to_go_on: str, _signal: int, _frame: FrameType | None) -> NoReturn:
     if "upscale_cli.services.upscale_worker" in sys.modules:
         sys.modules["upscale_cli.services.upscale_worker"].stop_writing()
     # Without Python's streams, which may be in the middle of a line.
     if sys.stderr.isatty():
         os.write(2, b"\r\x1b[J\x1b[?25h")  # progress bars hide the cursor
-    os.write(2, b"interrupted; what is finished stays, the same command goes on from there\n")
+    os.write(2, f"interrupted; what is finished stays, {how_to_go_on}\n".encode())
     os._exit(ExitCode.INTERRUPTED)

@@ -1,11 +1,13 @@
 """Options that several verbs share: the same name, help and meaning everywhere."""
 
+import re
 from typing import Annotated
 
 import typer
 
 from upscale_cli.errors import UsageError
 
+_TIME = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", re.IGNORECASE)
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
@@ -71,3 +73,12 @@ def parse_tile(tile: str) -> int | None:
     if tile != "auto" and not tile.isdecimal():
         raise UsageError(f"--tile {tile}: is neither auto nor a number of pixels")
     return None if tile == "auto" else int(tile)
+
+
+def parse_seconds(text: str) -> float:
+    """ "1h30m", "9m", "90s" or "90" -> seconds.  Raises UsageError."""
+    parts = _TIME.fullmatch(text.strip())
+    if parts is None or not any(parts.groups()):
+        raise UsageError(f"--max-time {text}: is not a time", "for example 9m, 1h30m or 90s")
+    hours, minutes, seconds = (float(part or 0) for part in parts.groups())
+    return 3600 * hours + 60 * minutes + seconds

@@ -128,7 +128,7 @@ def run_command(
 
     leave_at_once_when_interrupted()
     if output == "-" or (output is None and "-" in inputs):
-        _check_stdout(as_json=as_json, dry_run=dry_run)
+        check_stdout(as_json=as_json, dry_run=dry_run)
     settings = _checked(
         projection=projection, tile=tile, tile_statistics=tile_statistics, memory=memory, precision=precision
     )
@@ -147,16 +147,17 @@ def run_command(
         )  # fmt: skip
         report = upscale_images(request, console)
         console.summary(report)
-    return _exit_code(report)
+    return exit_code(report)
 
 
-def _exit_code(report: "UpscaleReport") -> int:
+def exit_code(report: "UpscaleReport") -> int:
+    """What the process tells the shell of a run."""
     if report.stopped is not None:
         return report.stopped.exit_code
     return ExitCode.INPUTS_FAILED if report.failed else ExitCode.DONE
 
 
-def _check_stdout(*, as_json: bool, dry_run: bool) -> None:
+def check_stdout(*, as_json: bool, dry_run: bool) -> None:
     """Can a picture go there?  Raises UsageError."""
     if as_json:
         raise UsageError("--json and the picture would both go to standard output", "name a file with -o")

@@ -1,6 +1,5 @@
 """`upscale train`: parse, call the service, show its report."""
 
-import re
 import shlex
 import signal
 from pathlib import Path
@@ -8,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from upscale_cli.cli import options
 from upscale_cli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:  # imported by the command itself: help and completion stay quick
     from upscale_cli.cli.train_console import TrainConsole
     from upscale_cli.services.train_method import TrainingPlan
     from upscale_cli.training.loop import TrainingReport
-
-_TIME = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", re.IGNORECASE)
 
 
 def train_command(
@@ -76,7 +74,7 @@ def train_command(
         return
     if config is None:
         raise UsageError("upscale train: CONFIG is missing", "--print-config srrescycgan prints a recipe to begin with")
-    max_seconds = None if max_time is None else _seconds(max_time)
+    max_seconds = None if max_time is None else options.parse_seconds(max_time)
     from upscale_cli.cli.train_console import train_console
     from upscale_cli.services.train_method import train_from_recipe
     from upscale_cli.training.processes import is_first
@@ -137,12 +135,3 @@ def _planned(plan: "TrainingPlan", max_time: str | None) -> str:
         f"of {plan.patch}x{plan.patch} pixels in {plan.precision} on {plan.device}, into {plan.folder}"
         + (f", for {max_time} at most" if max_time else "")
     )
-
-
-def _seconds(text: str) -> float:
-    """ "1h30m", "9m", "90s" or "90" -> seconds.  Raises UsageError."""
-    parts = _TIME.fullmatch(text.strip())
-    if parts is None or not any(parts.groups()):
-        raise UsageError(f"--max-time {text}: is not a time", "for example 9m, 1h30m or 90s")
-    hours, minutes, seconds = (float(part or 0) for part in parts.groups())
-    return 3600 * hours + 60 * minutes + seconds

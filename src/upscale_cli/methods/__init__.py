@@ -2,6 +2,7 @@
 
 import difflib
 from importlib import import_module
+from importlib.util import find_spec
 from typing import cast
 
 from upscale_cli.errors import UsageError
@@ -10,6 +11,7 @@ from upscale_cli.methods.method import Method, Trainer
 ROOMS = {
     "srrescycgan": "upscale_cli.methods.srrescycgan",
     "rwsr": "upscale_cli.methods.rwsr",
+    "dualsr": "upscale_cli.methods.dualsr",
     "cyclesr": "upscale_cli.methods.cyclesr",
 }
 
@@ -20,8 +22,11 @@ def load_method(name: str) -> Method:
 
 
 def load_trainer(name: str) -> Trainer:
-    """What `name` offers for training (its room's `training.py`).  Raises UsageError for an unknown name."""
-    return cast(Trainer, import_module(f"{_room(name)}.training"))
+    """What `name` offers for training (its room's `training.py`).  Raises UsageError where there is no such thing."""
+    room = _room(name)
+    if find_spec(f"{room}.training") is None:
+        raise UsageError(f"{name} learns from each picture anew, not from a recipe", "upscale zeroshot PICTURE")
+    return cast(Trainer, import_module(f"{room}.training"))
 
 
 def _room(name: str) -> str:

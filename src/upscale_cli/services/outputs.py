@@ -21,12 +21,31 @@ MAX_NAME = 255
 
 
 @dataclass(frozen=True)
+class Sidecar:
+    """A second file beside each picture: which option names it, what it holds, and the suffixes that it may have."""
+
+    option: str
+    what: str
+    suffixes: tuple[str, ...]
+
+    @property
+    def kinds(self) -> str:
+        """As in "a PNG or NPY"."""
+        return "a " + " or ".join(suffix[1:].upper() for suffix in self.suffixes)
+
+
+GATE = Sidecar("--save-gate", "gate", (".png",))
+KERNEL = Sidecar("--save-kernel", "kernel", (".png", ".npy", ".mat"))
+
+
+@dataclass(frozen=True)
 class Naming:
     """How outputs are named.
 
     output: -o as given, None for beside the input.  format: a key of FORMATS asked for with -f, None to follow the
     name or else PNG.  suffix: what is put behind the stem, None for "_x<scale>_<model>".  overwrite: whether existing
-    outputs will be written anew.  models: every model that an earlier run may have used.  gate: --save-gate as given.
+    outputs will be written anew.  models: every model that an earlier run may have used.  gate: where the second
+    file of each picture goes, as given, None for nowhere; sidecar says what that is.
     """
 
     output: str | None
@@ -37,13 +56,14 @@ class Naming:
     overwrite: bool = False
     models: frozenset[str] = frozenset()
     gate: str | None = None
+    sidecar: Sidecar = GATE
 
 
 @dataclass(frozen=True)
 class Target:
     """Where one picture goes, and as what.  path: None for standard output.  fault: why it cannot go there.
 
-    gate: where the decision about fusion goes, None for nowhere.
+    gate: where its second file goes (the decision about fusion, or the kernel), None for nowhere.
     """
 
     source: Input
@@ -68,18 +88,22 @@ def plan_outputs(inputs: Sequence[Input], naming: Naming) -> list[Target]:
     targets = [_target(source, naming) for source in _without_former_outputs(inputs, naming)]
     made = {_key(path) for target in targets for path in target.places}
     targets = [target for target in targets if not _is_output(target.source, made, naming)]
-    _check_collisions([target for target in targets if target.fault is None])
+    _check_collisions([target for target in targets if target.fault is None], naming.sidecar)
     return targets
 
 
 def _check_request(inputs: Sequence[Input], naming: Naming) -> None:
-    output, gate = naming.output, naming.gate
-    if gate is not None and _may_be_file(gate) and Path(gate).suffix.lower() != ".png":
-        raise UsageError(f"--save-gate {gate}: the gate is a PNG", "name a .png, a folder/, or {stem}_gate.png")
+    output, gate, sidecar = naming.output, naming.gate, naming.sidecar
+    usual = f"{{stem}}_{sidecar.what}{sidecar.suffixes[0]}"
+    if gate is not None and _may_be_file(gate) and Path(gate).suffix.lower() not in sidecar.suffixes:
+        raise UsageError(
+            f"{sidecar.option} {gate}: the {sidecar.what} is {sidecar.kinds}",
+            f"name a {sidecar.suffixes[0]}, a folder/, or {usual}",
+        )
     if gate is not None and _may_be_file(gate) and len(inputs) > 1:
         raise UsageError(
-            f"--save-gate {gate}: the gates of {len(inputs)} pictures cannot go into one file",
-            "name a folder/, or a template like {stem}_gate.png",
+            f"{sidecar.option} {gate}: the {sidecar.what}s of {len(inputs)} pictures cannot go into one file",
+            f"name a folder/, or a template like {usual}",
         )
     if output is None:
         return
@@ -105,16 +129,20 @@ def _target(source: Input, naming: Naming) -> Target:
 
 
 def _gate(source: Input, naming: Naming) -> Path | None:
+    sidecar = naming.sidecar
     if naming.gate is None:
         return None
     if "{" in naming.gate:
-        path = _filled("--save-gate", naming.gate, source, naming)
-        if path.suffix.lower() != ".png":
-            raise UsageError(f"--save-gate {naming.gate}: the gate is a PNG", "end the template in .png")
+        path = _filled(sidecar.option, naming.gate, source, naming)
+        if path.suffix.lower() not in sidecar.suffixes:
+            raise UsageError(
+                f"{sidecar.option} {naming.gate}: the {sidecar.what} is {sidecar.kinds}",
+                f"end the template in {sidecar.suffixes[0]}",
+            )
         return path
     if _may_be_file(naming.gate):
         return Path(naming.gate)
-    return Path(naming.gate) / source.below / f"{source.stem}_gate.png"
+    return Path(naming.gate) / source.below / f"{source.stem}_{sidecar.what}{sidecar.suffixes[0]}"
 
 
 def _place(source: Input, naming: Naming) -> tuple[Path | None, str]:
@@ -212,14 +240,16 @@ def _lies_in(path: Path, below: Path, output: str) -> bool:
     return real != root and real.is_relative_to(root) and entry.is_relative_to(real)
 
 
-def _check_collisions(targets: Sequence[Target]) -> None:
+def _check_collisions(targets: Sequence[Target], sidecar: Sidecar) -> None:
     sources = [target.source.path for target in targets if target.source.path]
     inputs = {key for path in sources for key in (_key(path), os.path.realpath(path).casefold())}
     taken: dict[str, Target] = {}
     for target, path in [(each, place) for each in targets for place in each.places]:
-        key, option = _key(path), "-o or --suffix" if path == target.path else "--save-gate"
+        key, option = _key(path), "-o or --suffix" if path == target.path else sidecar.option
         if key in taken and taken[key] is target:
-            raise UsageError(f"{path} would be both a picture and its gate", "choose another --save-gate")
+            raise UsageError(
+                f"{path} would be both a picture and its {sidecar.what}", f"choose another {sidecar.option}"
+            )
         if key in taken:
             raise UsageError(
                 f"{taken[key].source.name} and {target.source.name} would both become {path}",

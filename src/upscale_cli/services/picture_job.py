@@ -24,8 +24,9 @@ class Job:
     """A picture on its way.
 
     source: the file, or what standard input gave.  network_size and size: (width, height) as the network gives it and
-    as it is written.  memory: bytes it takes at its fullest, the network's own apart.  gate_path and gate: where the
-    decision about fusion is to be written, None for nowhere, and what.  choice: how the model was chosen, if it was.
+    as it is written.  memory: bytes it takes at its fullest, the network's own apart.  gate_path: where the decision
+    about fusion, or the kernel, is to be written, None for nowhere; gate: that decision.  choice: how the model was
+    chosen, if it was.
     """
 
     target: Target

@@ -29,6 +29,8 @@ def provenance(request: UpscaleRequest, model: Model, report: PictureReport | No
         settings |= {"Fusion": request.fusion.settings.words, "Partner-SHA256": model.partner.sha256}
     if report is not None and report.fusion is not None:
         settings["Fused"] = _writable(report.fusion.words)
+    if report is not None and report.learned is not None:
+        settings["Learned"] = report.learned.settings
     if report is not None and report.choice is not None:
         settings["Chosen"] = _writable(report.choice.words)
     return settings

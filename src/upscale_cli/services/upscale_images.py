@@ -1,7 +1,7 @@
 """`upscale run`: pictures in, larger pictures out; one bad picture neither stops the others nor hides."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from upscale_cli.services.choose_model import Selection, select
 from upscale_cli.services.inputs import collect_inputs
 from upscale_cli.services.loading import Model, load_model, load_pair
 from upscale_cli.services.outputs import Naming, Target, plan_outputs
-from upscale_cli.services.pipeline import failure, run_overlapped, settled_at_once
+from upscale_cli.services.pipeline import Stages, failure, run_overlapped, settled_at_once
 from upscale_cli.services.provenance import made_otherwise, provenance
 from upscale_cli.services.upscale_report import PictureReport, UpscaleReport, UpscaleRequest
 from upscale_cli.weights.catalogue import AUTO, load_catalogue
@@ -37,6 +37,13 @@ class Loading(Protocol):
         """Something the user should know."""
 
 
+class PlanningStages(Stages, Protocol):
+    """What does the pictures, or says what it would do."""
+
+    def plan(self, target: Target) -> PictureReport:
+        """What would be done.  Raises PictureError, ResourceError."""
+
+
 class Watch(Loading, Protocol):
     """Who watches a run: the command line's progress, or nobody."""
 
@@ -50,22 +57,42 @@ class Watch(Loading, Protocol):
 def upscale_images(request: UpscaleRequest, watch: Watch) -> UpscaleReport:
     """Does what `request` asks.  Raises UsageError before the first picture where the request cannot be right,
     WeightsError where there is no model."""
-    started = time.monotonic()
     request.check()
     selection = select(request.model, request.fusion)
+
+    def prepared() -> "Worker | AutoWorker":
+        if selection.paired and request.fusion.settings.warning:
+            watch.message(request.fusion.settings.warning)
+        if request.dry_run:
+            _check_files(selection)
+        return worker_for(selection, request, watch, planning=request.dry_run)
+
+    naming = _naming(request, selection.sketch)
+    return run_pictures(request, naming, partial(_notes_on, request, selection), prepared, watch)
+
+
+def run_pictures(
+    request: UpscaleRequest,
+    naming: Naming,
+    notes_of: Callable[[Path], tuple[str, ...]],
+    prepared: Callable[[], PlanningStages],
+    watch: Watch,
+) -> UpscaleReport:
+    """The way of every run: names, what is skipped, and the rest planned or done.
+
+    notes_of: what to say of an existing output.  prepared: makes what does the pictures, once there is one to do.
+    """
+    started = time.monotonic()
     inputs = collect_inputs(request.inputs, recursive=request.recursive)
-    targets = plan_outputs(inputs, _naming(request, selection.sketch))
+    targets = plan_outputs(inputs, naming)
     if len(targets) < len(inputs):
         watch.message(f"left out: {len(inputs) - len(targets)} pictures that an earlier run made of the others")
-    notes_of = partial(_notes_on, request, selection)
     waiting, reports = settled_at_once(targets, notes_of, watch, overwrite=request.overwrite)
     stopped: ResourceError | None = None
-    if waiting and selection.paired and request.fusion.settings.warning:
-        watch.message(request.fusion.settings.warning)
     if waiting and request.dry_run:
-        reports += _planned(waiting, request, selection, watch)
+        reports += _planned(waiting, prepared(), watch)
     elif waiting:
-        done, stopped = _done(waiting, request, selection, watch)
+        done, stopped = _done(waiting, prepared(), watch)
         reports += done
     order = {target.source.name: i for i, target in enumerate(targets)}
     reports.sort(key=lambda report: order[report.input])
@@ -92,15 +119,16 @@ def _notes_on(request: UpscaleRequest, selection: Selection, existing: Path) -> 
     return ("it was made with other settings",) if made_otherwise(existing, wanted) else ()
 
 
-def _planned(
-    targets: Sequence[Target], request: UpscaleRequest, selection: Selection, watch: Watch
-) -> list[PictureReport]:
-    """Reports of what would be done.  A model in the catalogue is taken at its word, a file is looked into."""
+def _check_files(selection: Selection) -> None:
+    """A model in the catalogue is taken at its word, a file is looked into.  Raises WeightsError."""
     for pair in selection.pairs:
         for choice in (pair.model, pair.partner):
             if isinstance(choice, Path):
                 load_model(choice, offline=True)
-    worker = worker_for(selection, request, watch, planning=True)
+
+
+def _planned(targets: Sequence[Target], worker: PlanningStages, watch: Watch) -> list[PictureReport]:
+    """Reports of what would be done."""
     reports = []
     for target in targets:
         try:
@@ -132,9 +160,8 @@ def worker_for(
 
 
 def _done(
-    targets: Sequence[Target], request: UpscaleRequest, selection: Selection, watch: Watch
+    targets: Sequence[Target], worker: PlanningStages, watch: Watch
 ) -> tuple[list[PictureReport], ResourceError | None]:
-    worker = worker_for(selection, request, watch)
     for folder in {path.parent for target in targets for path in (target.path, target.gate) if path is not None}:
         with suppress(OSError):
             sweep_temporaries(folder)

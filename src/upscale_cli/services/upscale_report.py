@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 from upscale_cli.errors import ResourceError, UpscaleError, UsageError
 from upscale_cli.services.fusion_report import FusionReport, FusionRequest
+from upscale_cli.services.learning_report import LearningReport
 
 Status = Literal["done", "skipped", "failed", "planned"]
 MAX_SCALE = 64.0
@@ -100,7 +101,8 @@ class Choice:
 class PictureReport:
     """What became of one picture.  Sizes are (width, height); seconds are those of the network.
 
-    choice: how its model was chosen, None where it was named.  cause: what failed it.
+    choice: how its model was chosen, None where it was named.  learned: how its network was learned from it, if it was.
+    cause: what failed it.
     """
 
     input: str
@@ -117,6 +119,7 @@ class PictureReport:
     seconds: float | None = None
     fusion: FusionReport | None = None
     choice: Choice | None = None
+    learned: LearningReport | None = None
     notes: tuple[str, ...] = ()
     cause: UpscaleError | None = None
 
@@ -129,6 +132,7 @@ class PictureReport:
         """As a JSON object: everything that is known."""
         known = {key: value for key, value in vars(self).items() if key != "cause"} | {"error": self.error}
         known["fusion"] = self.fusion and self.fusion.record()
+        known["learned"] = self.learned and self.learned.record()
         known |= {"choice": None, "auto": self.choice and self.choice.record()}
         return {key: value for key, value in known.items() if value not in (None, "", ())}
 

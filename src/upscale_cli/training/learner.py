@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from upscale_cli.errors import TrainingStateError
+from upscale_cli.training.course import Course
 from upscale_cli.training.processes import Processes, share_batch_norm
 from upscale_cli.training.schedule import learning_rate
-from upscale_cli.training.settings import RecipeSettings
 from upscale_cli.training.trainable import Group, Trainable
 
 FORM = 2
@@ -25,7 +25,7 @@ class Learner:
     After construction everything is on the device of `processes`, the same in all of them.
     """
 
-    def __init__(self, trainable: Trainable, settings: RecipeSettings, processes: Processes) -> None:
+    def __init__(self, trainable: Trainable, settings: Course, processes: Processes) -> None:
         self._groups = trainable.groups
         self._settings = settings
         self._processes = processes

@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 
 from upscale_cli.errors import PictureError, TrainingStateError
+from upscale_cli.training.course import Course
 from upscale_cli.training.datasets import Batch, drawn_ahead
 from upscale_cli.training.learner import LOWER_RATE, Learner
 from upscale_cli.training.metrics_log import MetricsLog
 from upscale_cli.training.processes import Processes
-from upscale_cli.training.settings import RecipeSettings
 from upscale_cli.training.state import Best, load_newest, naming_faults, save_pictures, save_slim_state, save_state
 from upscale_cli.training.tensorboard import TensorBoardLog
 from upscale_cli.training.trainable import Trainable, Translating, Validation
@@ -44,7 +44,7 @@ class TrainingReport:
 
 def train(
     trainable: Trainable,
-    settings: RecipeSettings,
+    settings: Course,
     folder: Path,
     *,
     resume: bool,
@@ -74,7 +74,7 @@ def train(
     patches = settings.batch * processes.count
     watch.begin(step, settings.max_steps, patches, best)
     samples = processes.samples(settings.batch)
-    draws = drawn_ahead(lambda s: trainable.draw(s, samples), step, settings.max_steps, settings.data.workers)
+    draws = drawn_ahead(lambda s: trainable.draw(s, samples), step, settings.max_steps, settings.workers)
     with contextlib.closing(draws), _observers(folder, step, patches, processes) as observers:
         clock = _Clock()
         for batch in clock.waiting_for(draws):

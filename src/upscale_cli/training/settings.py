@@ -119,6 +119,11 @@ class RecipeSettings(Settings):
     optimiser: OptimiserSettings = OptimiserSettings()
 
     @property
+    def workers(self) -> int:
+        """Threads that draw batches ahead."""
+        return self.data.workers
+
+    @property
     def exported_method(self) -> str:
         """Whose checkpoints such a run starts from and exports."""
         return self.method

@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from upscale_cli.inference.borders import cropped, trimmed
 from upscale_cli.inference.device import Placement
 from upscale_cli.inference.tiling import Frame
 from upscale_cli.methods.srrescycgan.generator import (
@@ -54,9 +55,9 @@ class ProjectedNetwork:
     def partial(self, x: Tensor, frame: Frame) -> Tensor:
         """The residual before the projection."""
         kernels = self._kernels
-        upsampled, margins = _trimmed(upsample(x * 255), frame, kernels.radius)
+        upsampled, margins = trimmed(upsample(x * 255), frame, kernels.radius, SCALE)
         upsampled = upsampled.contiguous(memory_format=torch.channels_last)
-        return _cropped(residual(upsampled, kernels, frame.edges), margins).contiguous()
+        return cropped(residual(upsampled, kernels, frame.edges), margins).contiguous()
 
     def contribution(self, partial: Tensor) -> Tensor:
         """||r||^2, (B,)."""
@@ -71,7 +72,7 @@ class ProjectedNetwork:
     def finish(self, x: Tensor, partial: Tensor, frame: Frame, settled: Tensor) -> Tensor:
         """clip(up(y) - factor * residual)."""
         margins = [SCALE * side for side in frame[:4]]
-        upsampled = _cropped(upsample(x * 255), margins)
+        upsampled = cropped(upsample(x * 255), margins)
         return (upsampled - partial * settled.reshape(-1, 1, 1, 1)).clamp_(0, 255).div_(255)
 
     def remarks(self, settled: Tensor) -> list[str]:
@@ -96,17 +97,3 @@ def _placed(kernels: Kernels, device: torch.device) -> Kernels:
         blocks=tuple(Block._make(map(place, block)) for block in kernels.blocks),
         conv_out=Convolution._make(map(place, kernels.conv_out)),
     )
-
-
-def _trimmed(upsampled: Tensor, frame: Frame, radius: int) -> tuple[Tensor, list[int]]:
-    """The upsampled tile without the part of its halo that no output pixel reads, and what the network's output is then
-    larger by than the inner box, (left, right, top, bottom) in output pixels."""
-    halo = [SCALE * side for side in frame[:4]]
-    cut = [0 if edge else side - radius for side, edge in zip(halo, frame.edges, strict=True)]
-    margins = [side if edge else 0 for side, edge in zip(halo, frame.edges, strict=True)]
-    return _cropped(upsampled, cut), margins
-
-
-def _cropped(x: Tensor, sides: list[int]) -> Tensor:
-    left, right, top, bottom = sides
-    return x[:, :, top : x.shape[2] - bottom, left : x.shape[3] - right]

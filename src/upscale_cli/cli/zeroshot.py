@@ -1,0 +1,136 @@
+"""`upscale zeroshot`: parse, call the service, show its report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from upscale_cli.cli import options
+from upscale_cli.cli.interrupt import leave_at_once_when_interrupted
+from upscale_cli.cli.run import check_stdout, exit_code, parse_memory
+
+_LEARNING = "Learning"
+"""The panel of --help for what is learned."""
+
+
+def zeroshot_command(
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Pictures, folders, globs, or - for stdin.")],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="A file, a folder, a template like '{stem}_big.png', or - for stdout. Default: beside the input.",
+        ),
+    ] = None,
+    scale: Annotated[
+        float,
+        typer.Option("-s", "--scale", help="By how much, up to 8; other than x2 is resampled from x2. Default: 2."),
+    ] = 2.0,
+    steps: Annotated[
+        int,
+        typer.Option("--steps", help="How long each network learns. Default: 3000.", rich_help_panel=_LEARNING),
+    ] = 3000,
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed", help="Another seed, other first weights and patches. Default: 0.", rich_help_panel=_LEARNING
+        ),
+    ] = 0,
+    kernel: Annotated[
+        Path | None,
+        typer.Option(
+            "--kernel",
+            metavar="FILE",
+            help="The kernel that made the picture smaller, where it is known: PNG, .npy or .mat.",
+            rich_help_panel=_LEARNING,
+        ),
+    ] = None,
+    save_kernel: Annotated[
+        str | None,
+        typer.Option(
+            "--save-kernel",
+            metavar="PATH",
+            help="Write the estimated kernel: a .png, .npy or .mat, a folder/, or a template like '{stem}_kernel.npy'.",
+            rich_help_panel=_LEARNING,
+        ),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference",
+            metavar="FILE",
+            help="What the result should be: PSNR and SSIM are shown, nothing is learned from it.",
+            rich_help_panel=_LEARNING,
+        ),
+    ] = None,
+    max_time: Annotated[
+        str | None,
+        typer.Option(
+            "--max-time",
+            metavar="TIME",
+            help="For each picture, as in 10m; then what was learned is used.",
+            rich_help_panel=_LEARNING,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on where the same command was interrupted or ran out of time.",
+            rich_help_panel=_LEARNING,
+        ),
+    ] = False,
+    self_ensemble: options.SelfEnsemble = False,
+    tile: options.Tile = "auto",
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            "--memory",
+            metavar="SIZE",
+            help="At most so much memory, as in 2G. Default: 60 % of what is free, at most 4G.",
+        ),
+    ] = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    output_format: Annotated[
+        str | None, typer.Option("-f", "--format", help="png, jpg, webp, tif, bmp, ppm or avif. Default: png.")
+    ] = None,
+    quality: Annotated[
+        int | None, typer.Option("--quality", help="For JPEG, WebP and AVIF; WebP's 100 is lossless.")
+    ] = None,
+    suffix: Annotated[str | None, typer.Option("--suffix", help="Behind the name, instead of _x2_dualsr.")] = None,
+    recursive: options.Recursive = False,
+    overwrite: options.Overwrite = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    metadata: Annotated[
+        bool, typer.Option("--metadata/--no-metadata", help="Keep EXIF and note how the picture was made.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line per picture on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Settings and notes of every picture.")] = False,
+) -> int:
+    """Upscale each picture with a network that learns from it alone; minutes for each. Else as 'upscale run'."""
+    from upscale_cli.cli.console import run_console
+
+    leave_at_once_when_interrupted("the same command goes on from there with --resume")
+    if output == "-" or (output is None and "-" in inputs):
+        check_stdout(as_json=as_json, dry_run=dry_run)
+    precision, tile_side = options.checked_precision(precision), options.parse_tile(tile)
+    max_memory = None if memory is None else parse_memory(memory)
+    max_seconds = None if max_time is None else options.parse_seconds(max_time)
+    with run_console(quiet=quiet, verbose=verbose, as_json=as_json) as console:
+        from upscale_cli.services.adapt_to_images import adapt_to_images
+        from upscale_cli.services.learning_report import LearningRequest
+        from upscale_cli.services.upscale_report import UpscaleRequest
+
+        request = UpscaleRequest(
+            inputs=tuple(inputs), output=output, scale=scale, self_ensemble=self_ensemble, device=device,
+            format=output_format, quality=quality, suffix=suffix, recursive=recursive, overwrite=overwrite,
+            dry_run=dry_run, metadata=metadata, offline=True, precision=precision,
+            tile=tile_side, memory=max_memory,
+        )  # fmt: skip
+        learning = LearningRequest(steps, seed, kernel, save_kernel, reference, max_seconds, resume)
+        report = adapt_to_images(request, learning, console)
+        console.summary(report)
+    return exit_code(report)

@@ -1,0 +1,58 @@
+"""What DualSR's networks are built from, and how long and on what they learn; the defaults are the released code's."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from upscale_cli.config.toml_file import Settings
+from upscale_cli.training.settings import OptimiserSettings
+
+_BETAS = (0.5, 0.999)
+
+
+class GeneratorSettings(Settings):
+    """The upsampler G_UP; a checkpoint's `options` hold the same keys."""
+
+    features: int = Field(default=64, ge=1)
+    """Feature maps of every convolution but the last (released code: 64)."""
+
+
+class LossSettings(Settings):
+    """Weights of Eq. (2) and (3)."""
+
+    cycle: float = Field(default=5.0, ge=0)
+    """lambda_cycle of both cycles (section 4: 5)."""
+    interpolation: float = Field(default=2.0, ge=0)
+    """lambda_interp (section 4: 2)."""
+    regularisation: float = Field(default=2.0, ge=0)
+    """Of R in Eq. (3), which the paper adds as it is; the released code doubles it."""
+
+
+class AdaptationSettings(Settings):
+    """How the networks learn from one picture (section 4)."""
+
+    name: str = "dualsr"
+    """Of the checkpoint that is written."""
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Decides the first weights and every crop."""
+    max_steps: int = Field(default=3000, ge=1)
+    """Steps in all (section 4: 3,000)."""
+    batch: int = Field(default=2, ge=1)
+    """Patches of each size in a step (section 4: 2)."""
+    patch: int = Field(default=128, ge=32, multiple_of=4)
+    """Side of the patches y; those of x have half of it (section 4: 128 and 64)."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the upsampler's convolutions while it learns."""
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    """Decay of the averaged weights of G_UP, which are what is used; 0 for the last ones, as in the paper."""
+    save_every: int = Field(default=100, ge=1)
+    """Steps between the states that an interrupted run goes on from."""
+    workers: int = 0
+    """Threads that draw batches ahead: none, a crop is a view of the picture."""
+    generator: GeneratorSettings = GeneratorSettings()
+    loss: LossSettings = LossSettings()
+    up: OptimiserSettings = OptimiserSettings(lr=1e-3, betas=_BETAS, milestones=(750, 1500, 2250))
+    """Of G_UP (section 4: 0.001, decreased every 750 steps; released code: halved)."""
+    # Two milestones at one step: a quarter. The released code notices them one step late.
+    down: OptimiserSettings = OptimiserSettings(lr=2e-4, betas=_BETAS, milestones=(751, 751, 1501, 1501, 2251, 2251))
+    """Of G_DN and of D_DN (section 4: 0.0002; released code: a quarter every 750 steps)."""

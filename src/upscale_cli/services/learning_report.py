@@ -1,0 +1,91 @@
+"""What `upscale zeroshot` is asked for beyond `upscale run`, and what it reports of a picture's own network."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from upscale_cli.errors import UsageError
+
+MAX_SCALE = 8.0
+UNLIKE = 30.0
+"""dB below which an enlarged picture, reduced again, is not the given one any more."""
+
+
+@dataclass(frozen=True)
+class LearningRequest:
+    """The options of `upscale zeroshot`; its help says what they mean.  max_seconds: for each picture."""
+
+    steps: int = 3000
+    seed: int = 0
+    kernel: Path | None = None
+    save_kernel: str | None = None
+    reference: Path | None = None
+    max_seconds: float | None = None
+    resume: bool = False
+
+    def settings(self, done: int) -> str:
+        """What a result depends on, of which `done` steps were learned."""
+        kernel = ", kernel given" if self.kernel is not None else ""
+        return f"{done} of {self.steps} steps, seed {self.seed}{kernel}"
+
+    def check(self, scale: float) -> None:
+        """Raises UsageError for a value that no picture could satisfy.  scale: that of the request."""
+        if not 1 < scale <= MAX_SCALE:
+            raise UsageError(f"--scale {scale:g} is outside 1 to {MAX_SCALE:g}", "2 is what the network gives")
+        if self.steps < 1:
+            raise UsageError(f"--steps {self.steps}: is no number of steps", "the paper takes 3000")
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"--seed {self.seed}: is outside 0 to 4,294,967,295", "0 is usual")
+        if self.max_seconds is not None and self.max_seconds <= 0:
+            raise UsageError("--max-time leaves no time at all", "for example 9m or 1h")
+        if self.kernel is not None and self.save_kernel is not None:
+            raise UsageError(
+                "--kernel and --save-kernel contradict each other", "a kernel that is given is not learned"
+            )
+
+
+@dataclass(frozen=True)
+class LearningReport:
+    """How a picture's own network was learned, and what became of it.
+
+    steps: done.  settings: as of `LearningRequest.settings`.  width: standard deviations of the kernel along its axes,
+    (larger, smaller), in pixels of the result.  consistency: PSNR in dB of the result's middle, reduced by the kernel,
+    beside the picture itself.  niqe, bicubic_niqe: of the same middle, lower is better; None where it is too small.
+    psnr, ssim and bicubic's: on luminance, where there was a reference.
+    """
+
+    steps: int
+    settings: str
+    width: tuple[float, float]
+    consistency: float
+    niqe: float | None = None
+    bicubic_niqe: float | None = None
+    psnr: float | None = None
+    bicubic_psnr: float | None = None
+    ssim: float | None = None
+    bicubic_ssim: float | None = None
+
+    @property
+    def words(self) -> str:
+        """The verdict, in a line."""
+        said = [f"kernel {self.width[0]:.1f} x {self.width[1]:.1f} pixels wide"]
+        said.append(f"reduced again {self.consistency:.1f} dB near the picture")
+        if self.consistency < UNLIKE:
+            said[-1] += " (far off: look at it)"
+        if self.niqe is not None and self.bicubic_niqe is not None:
+            better = "better" if self.niqe < self.bicubic_niqe else "no better"
+            said.append(f"looks {better} than bicubic (NIQE {self.niqe:.2f}, {self.bicubic_niqe:.2f})")
+        if self.psnr is not None:
+            said.append(f"PSNR {self.psnr:.2f} dB, bicubic {self.bicubic_psnr:.2f}")
+            said.append(f"SSIM {self.ssim:.4f}, bicubic {self.bicubic_ssim:.4f}")
+        return "; ".join(said)
+
+    def record(self) -> dict[str, Any]:
+        """As a JSON object."""
+        return {key: _rounded(value) for key, value in vars(self).items() if value is not None}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_rounded(part) for part in value]
+    return round(value, 4) if isinstance(value, float) else value

@@ -1,0 +1,187 @@
+"""One picture -> its own network (DualSR): how long it learns, where its state lies meanwhile, and the verdict."""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from upscale_cli.errors import PictureError, TrainingStateError
+from upscale_cli.imaging.picture import Picture
+from upscale_cli.inference.device import choose_device, prepare_device
+from upscale_cli.methods.dualsr.adaptation import Adaptation
+from upscale_cli.methods.dualsr.config import AdaptationSettings
+from upscale_cli.methods.dualsr.crops import BORDER
+from upscale_cli.methods.dualsr.kernels import Kernel, prepared
+from upscale_cli.services.learning_report import LearningReport, LearningRequest
+from upscale_cli.services.loading import Model, load_model
+from upscale_cli.training.loop import train
+from upscale_cli.training.processes import Processes
+from upscale_cli.training.state import Best, naming_faults, saved_states
+from upscale_cli.training.watch import Progress
+from upscale_cli.weights.places import cache_folder
+
+SMALLEST = 64
+"""Pixels a side: with less there are hardly two places to learn from."""
+BYTES = 600 * 2**20
+"""What learning takes whatever the picture's size, and for each of its pixels: maps of detail and of chances."""
+BYTES_PER_PIXEL = 80
+_KEPT_SECONDS = 30 * 24 * 3600
+_MARGIN = 16
+"""Pixels a side that must be left of a patch which the kernel has reduced, before the reduction."""
+
+
+class Watch(Protocol):
+    """Who watches a network learn."""
+
+    def advanced(self, share: float) -> None:
+        """Done to this share, in [0, 1]."""
+
+    def message(self, text: str) -> None:
+        """Something the user should know."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A picture's own network, the kernel that made the picture (K, K), and how both were come to."""
+
+    model: Model
+    kernel: Kernel
+    report: LearningReport
+    notes: tuple[str, ...]
+
+
+class PictureLearner:
+    """Learns a network from each picture, as a request says.  given: the kernel, where it is known."""
+
+    def __init__(self, request: LearningRequest, device: str, given: Kernel | None) -> None:
+        """Raises UsageError for a device that is not there."""
+        self._request = request
+        self._device = choose_device(device)
+        self._given = None if given is None else prepared(given)
+
+    def check_size(self, name: str, width: int, height: int) -> None:
+        """Raises PictureError for a picture that is too small to learn from."""
+        needed = SMALLEST
+        if self._given is not None:
+            needed = max(needed, len(self._given) + _MARGIN + 2 * BORDER)
+        if min(width, height) < needed:
+            raise PictureError(
+                f"{name}: {width} x {height} pixels, a network learns from no less than {needed} a side",
+                "upscale run enlarges it with a network that has learned from others",
+            )
+
+    def learn(self, name: str, picture: Picture, truth: Picture | None, watch: Watch) -> Learned:
+        """The network after all its steps, or after those that there was time for.
+
+        truth: what the result should be, to be measured by.  Raises PictureError, ResourceError.
+        """
+        prepare_device(self._device, training=True)
+        settings = self._settings(picture)
+        adaptation = Adaptation(picture.pixels, settings, self._given, None if truth is None else truth.pixels)
+        folder = self._folder(picture, settings)
+        notes = self._emptied(folder)
+        begun, limit = time.monotonic(), self._request.max_seconds
+        try:
+            report = train(
+                adaptation,
+                settings,
+                folder,
+                resume=bool(saved_states(folder)),
+                watch=_Steps(name, watch),
+                processes=Processes(self._device),
+                should_stop=lambda: limit is not None and time.monotonic() - begun > limit,
+            )
+        except TrainingStateError as error:
+            raise PictureError(f"{name}: {error.message}", "try another --seed") from error
+        model = load_model(report.exported, offline=True)
+        assert model.state is not None
+        adaptation.G_UP.load_state_dict(model.state)
+        # Of the numbers: the file's metadata stand in any order.
+        model = replace(model, name="dualsr", sha256=_digest(model.state))
+        if report.finished:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            notes += (f"out of time after {report.step} of {settings.max_steps} steps (--resume goes on)",)
+        said = LearningReport(report.step, self._request.settings(report.step), *adaptation.judged())
+        return Learned(model, adaptation.kernel(), said, notes)
+
+    def _settings(self, picture: Picture) -> AdaptationSettings:
+        """The paper's, with smaller patches where the picture does not hold the usual ones."""
+        usual = AdaptationSettings(seed=self._request.seed, max_steps=self._request.steps)
+        room = (min(picture.width, picture.height) - 2 * BORDER) // 4 * 4
+        return usual.model_copy(update={"patch": min(usual.patch, room)})
+
+    def _folder(self, picture: Picture, settings: AdaptationSettings) -> Path:
+        """Where the state of just this work lies: the same for the same samples, settings and kernel."""
+        about = hashlib.sha256(settings.model_dump_json().encode())
+        kernel = np.zeros(0) if self._given is None else self._given
+        for array in (picture.pixels, kernel):
+            about.update(repr((array.shape, array.dtype.str)).encode())
+            about.update(array.tobytes())
+        return cache_folder() / "zeroshot" / about.hexdigest()[:32]
+
+    def _emptied(self, folder: Path) -> tuple[str, ...]:
+        """Makes the folder, without what is not to be gone on from.  Raises ResourceError."""
+        _sweep(folder.parent)
+        notes: tuple[str, ...] = ()
+        if not self._request.resume:
+            shutil.rmtree(folder, ignore_errors=True)
+        elif not saved_states(folder):
+            notes = ("nothing to go on from: begun anew",)
+        with naming_faults(folder, 0):
+            folder.mkdir(parents=True, exist_ok=True)
+        return notes
+
+
+class _Steps:
+    """Tells of steps as of a share (a `training.watch.Watch`)."""
+
+    def __init__(self, name: str, watch: Watch) -> None:
+        self._name = name
+        self._watch = watch
+        self._last = 1
+
+    def begin(self, step: int, max_steps: int, batch: int, best: Best | None) -> None:  # noqa: ARG002
+        """Says where it goes on."""
+        self._last = max_steps
+        if step:
+            self._watch.message(f"{self._name}: goes on after {step} of {max_steps} steps")
+
+    def step(self, progress: Progress) -> None:
+        """Moves the share on; with a reference, says how near the picture is."""
+        self._watch.advanced(progress.step / self._last)
+        if progress.validation:
+            psnr, ssim = progress.validation.values()
+            self._watch.message(
+                f"{self._name}: step {progress.step}: PSNR {psnr:.2f} dB, SSIM {ssim:.4f} in its middle"
+            )
+
+    def message(self, text: str) -> None:
+        """Passes it on."""
+        self._watch.message(text)
+
+    def stop_requested(self) -> bool:
+        """Never: time alone stops it."""
+        return False
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    """sha256 of the tensors in the order of their names."""
+    digest = hashlib.sha256()
+    for _, value in sorted(state.items()):
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _sweep(folder: Path) -> None:
+    """Removes states that nobody went on from for long."""
+    if folder.is_dir():
+        for state in folder.iterdir():
+            if time.time() - state.stat().st_mtime > _KEPT_SECONDS:
+                shutil.rmtree(state, ignore_errors=True)

@@ -1,0 +1,188 @@
+"""`upscale zeroshot`: what it writes, says and refuses. A few steps stand for all; how well it learns is not seen."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Upscale = Callable[..., Any]
+STEPS = ("--steps", "2")
+
+
+def _pixels(height: int, width: int, channels: int = 3) -> np.ndarray:
+    rows, columns = np.mgrid[:height, :width]
+    waves = 127 + 60 * np.sin(rows / 3) + 60 * np.cos(columns / 4)
+    noise = np.random.default_rng(0).normal(0, 5, (height, width, channels))
+    return np.clip(waves[..., None] + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def picture(folder: Path) -> Path:
+    """a.png, 72 x 64."""
+    Image.fromarray(_pixels(64, 72)).save(folder / "a.png")
+    return folder / "a.png"
+
+
+def test_a_picture_twice_as_large_with_a_verdict(upscale: Upscale, picture: Path) -> None:
+    ended = upscale("zeroshot", "a.png", *STEPS)
+    assert ended.code == 0, ended
+    with Image.open("a_x2_dualsr.png") as image:
+        assert image.size == (144, 128)
+        assert image.mode == "RGB"
+        assert image.info["Learned"] == "2 of 2 steps, seed 0"
+        assert len(image.info["Model-SHA256"]) == 64
+    assert "kernel" in ended.err
+    assert "pixels wide" in ended.err
+    assert "dB near the picture" in ended.err
+    assert not list((picture.parent.parent / "cache" / "zeroshot").iterdir())
+
+
+def test_the_same_seed_gives_the_same_bytes(upscale: Upscale, picture: Path) -> None:
+    for name, seed in (("b.png", 5), ("c.png", 5), ("d.png", 6)):
+        assert upscale("zeroshot", "a.png", "-o", name, "--seed", seed, *STEPS).code == 0
+    first, again, other = (Path(name).read_bytes() for name in ("b.png", "c.png", "d.png"))
+    assert first == again
+    assert first != other
+
+
+def test_a_run_that_went_on_is_the_run_that_did_not_stop(upscale: Upscale, picture: Path) -> None:
+    assert upscale("zeroshot", "a.png", "-o", "whole.png", "--steps", "4").code == 0
+    stopped = upscale("zeroshot", "a.png", "-o", "b.png", "--steps", "4", "--max-time", "0.001s", "--json")
+    assert stopped.code == 0, stopped
+    record = json.loads(stopped.out)
+    assert record["learned"]["steps"] == 1
+    assert record["notes"] == ["out of time after 1 of 4 steps (--resume goes on)"]
+    assert Path("b.png").read_bytes() != Path("whole.png").read_bytes()
+    skipped = upscale("zeroshot", "a.png", "-o", "b.png", "--steps", "4", "--resume")
+    assert "exists, skipped: it was learned with other settings: 1 of 4 steps" in skipped.err
+    went_on = upscale("zeroshot", "a.png", "-o", "b.png", "--steps", "4", "--resume", "--overwrite")
+    assert "goes on after 1 of 4 steps" in went_on.err
+    with Image.open("b.png") as ours, Image.open("whole.png") as whole:
+        assert np.array_equal(np.array(ours), np.array(whole))
+    again = upscale("zeroshot", "a.png", "-o", "c.png", *STEPS, "--resume")
+    assert "nothing to go on from" in again.err
+
+
+@pytest.mark.parametrize(
+    "mode, depth", [("L", np.uint8), ("RGBA", np.uint8), ("I;16", np.uint16)], ids=["grey", "alpha", "16-bit"]
+)
+def test_every_kind_of_picture(upscale: Upscale, folder: Path, mode: str, depth: type) -> None:
+    channels = {"L": 1, "RGBA": 4, "I;16": 1}[mode]
+    pixels = _pixels(64, 66, channels).astype(depth) * (257 if depth is np.uint16 else 1)
+    Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save("b.png")
+    ended = upscale("zeroshot", "b.png", *STEPS)
+    assert ended.code == 0, ended
+    with Image.open("b_x2_dualsr.png") as image:
+        assert image.size == (132, 128)
+        assert image.mode == mode
+
+
+def test_the_picture_is_upright(upscale: Upscale, folder: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(_pixels(64, 80)).save("b.jpg", exif=exif)
+    assert upscale("zeroshot", "b.jpg", *STEPS, "-o", "c.png").code == 0
+    with Image.open("c.png") as image:
+        assert image.size == (128, 160)
+
+
+def test_a_folder_with_a_bad_picture_and_a_small_one(upscale: Upscale, folder: Path) -> None:
+    (folder / "in").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.fromarray(_pixels(64, 64)).save(folder / "in" / name)
+    Image.fromarray(_pixels(40, 90)).save(folder / "in" / "small.png")
+    (folder / "in" / "broken.png").write_bytes(b"no picture")
+    ended = upscale("zeroshot", "in", "-o", "out/", *STEPS, "--json", "--save-kernel", "kernels/")
+    assert ended.code == 3, ended
+    records = {Path(record["input"]).name: record for record in map(json.loads, ended.out.splitlines())}
+    assert [records[name]["status"] for name in ("a.png", "b.png", "small.png", "broken.png")] == [
+        "done", "done", "failed", "failed",
+    ]  # fmt: skip
+    assert "90 x 40 pixels, a network learns from no less than 64" in records["small.png"]["error"]
+    assert {path.name for path in (folder / "out").iterdir()} == {"a_x2_dualsr.png", "b_x2_dualsr.png"}
+    assert {path.name for path in (folder / "kernels").iterdir()} == {"a_kernel.png", "b_kernel.png"}
+
+
+def test_other_scales_are_resampled(upscale: Upscale, picture: Path) -> None:
+    assert upscale("zeroshot", "a.png", *STEPS, "-s", "3").code == 0
+    with Image.open("a_x3_dualsr.png") as image:
+        assert image.size == (216, 192)
+
+
+def test_a_known_kernel_is_taken_and_not_learned(upscale: Upscale, picture: Path) -> None:
+    side = np.exp(-((np.arange(11) - 5) ** 2) / 4)
+    np.save("k.npy", np.outer(side, side))
+    ended = upscale("zeroshot", "a.png", *STEPS, "--kernel", "k.npy", "--json")
+    assert ended.code == 0, ended
+    assert "k.npy: its sum was" in ended.err
+    assert json.loads(ended.out)["learned"]["width"] == pytest.approx([2**0.5] * 2, rel=0.05)
+    with Image.open("a_x2_dualsr.png") as image:
+        assert image.info["Learned"] == "2 of 2 steps, seed 0, kernel given"
+
+
+def test_a_reference_is_measured_by_and_changes_nothing(upscale: Upscale, picture: Path) -> None:
+    Image.fromarray(_pixels(128, 144)).save("hr.png")
+    assert upscale("zeroshot", "a.png", *STEPS, "-o", "b.png").code == 0
+    ended = upscale("zeroshot", "a.png", *STEPS, "-o", "c.png", "--reference", "hr.png", "--json")
+    assert ended.code == 0, ended
+    learned = json.loads(ended.out)["learned"]
+    assert {"psnr", "ssim", "bicubic_psnr", "bicubic_ssim"} <= learned.keys()
+    assert "step 2: PSNR" in ended.err
+    with Image.open("b.png") as without, Image.open("c.png") as beside:
+        assert np.array_equal(np.array(without), np.array(beside))
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["-s", "1"], ["--scale 1 is outside 1 to 8"]),
+        (["-s", "9"], ["--scale 9 is outside 1 to 8"]),
+        (["-s", "nan"], ["--scale nan"]),
+        (["--steps", "0"], ["--steps 0"]),
+        (["--seed", "-1"], ["--seed -1"]),
+        (["--max-time", "soon"], ["--max-time soon: is not a time"]),
+        (["--max-time", "0s"], ["--max-time leaves no time"]),
+        (["--kernel", "gone.mat"], ["--kernel gone.mat: there is no such file"]),
+        (["--kernel", "a.png"], ["--kernel a.png: 64 x 72", "square"]),
+        (["--save-kernel", "k.txt"], ["--save-kernel k.txt: the kernel is a PNG or NPY or MAT"]),
+        (["--save-kernel", "a.png"], ["a.png is an input", "choose another --save-kernel"]),
+        (["--kernel", "k.png", "--save-kernel", "l.png"], ["contradict"]),
+        (["--device", "tpu"], ["unknown device 'tpu'"]),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(
+    upscale: Upscale, picture: Path, arguments: list[str], words: list[str]
+) -> None:
+    assert upscale("zeroshot", "a.png", *arguments).complained(2, *words)
+    assert [path.name for path in Path().iterdir()] == ["a.png"]
+
+
+def test_a_reference_of_another_size_or_of_several_pictures(upscale: Upscale, picture: Path) -> None:
+    Image.fromarray(_pixels(64, 64)).save("hr.png")
+    ended = upscale("zeroshot", "a.png", *STEPS, "--reference", "hr.png")
+    assert ended.code == 3
+    assert "--reference hr.png: 64 x 64 pixels, the result of a.png has 144 x 128" in ended.err
+    assert upscale("zeroshot", "a.png", "hr.png", "--reference", "hr.png").complained(2, "several")
+
+
+def test_a_kernel_too_large_for_the_picture(upscale: Upscale, picture: Path) -> None:
+    np.save("k.npy", np.ones((33, 33)) / 33**2)
+    ended = upscale("zeroshot", "a.png", *STEPS, "--kernel", "k.npy")
+    assert ended.code == 3
+    assert "a network learns from no less than 73 a side" in ended.err
+
+
+def test_a_dry_run_learns_nothing(upscale: Upscale, picture: Path) -> None:
+    ended = upscale("zeroshot", "a.png", "--dry-run")
+    assert ended.code == 0
+    assert ended.out.startswith("a.png -> a_x2_dualsr.png: 72x64 to 144x128")
+    assert [path.name for path in Path().iterdir()] == ["a.png"]
+
+
+def test_no_recipe_trains_it(upscale: Upscale, folder: Path) -> None:
+    Path("r.toml").write_text('name = "mine"\nmethod = "dualsr"\n')
+    assert upscale("train", "r.toml").complained(2, "dualsr learns from each picture anew", "upscale zeroshot")

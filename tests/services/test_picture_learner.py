@@ -1,0 +1,92 @@
+"""A picture's own network: where its state lies, what happens to it, and what cannot be learned from."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from upscale_cli.errors import PictureError
+from upscale_cli.imaging.picture import Picture
+from upscale_cli.methods.dualsr.adaptation import Adaptation
+from upscale_cli.services.learning_report import LearningRequest
+from upscale_cli.services.picture_learner import PictureLearner
+
+
+class Nobody:
+    def advanced(self, share: float) -> None: ...
+
+    def message(self, text: str) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None) -> Path:
+    """Where states lie."""
+    monkeypatch.setenv("UPSCALE_CACHE", str(tmp_path))
+    return tmp_path / "zeroshot"
+
+
+def picture(seed: int = 0, level: int | None = None) -> Picture:
+    pixels = np.random.default_rng(seed).integers(0, 256, (64, 64, 3), np.uint8)
+    return Picture(pixels if level is None else np.full_like(pixels, level))
+
+
+def learner(**options: object) -> PictureLearner:
+    return PictureLearner(LearningRequest(**{"steps": 3, **options}), "cpu", None)  # type: ignore[arg-type]
+
+
+def test_a_state_is_kept_where_time_ran_out_and_is_of_its_picture_and_settings(states: Path):
+    for seed in (0, 1):
+        assert learner(max_seconds=1e-6).learn("a", picture(seed), None, Nobody()).report.steps == 1
+    learner(max_seconds=1e-6, seed=5).learn("a", picture(), None, Nobody())
+    assert len(list(states.iterdir())) == 3
+    done = learner(resume=True).learn("a", picture(), None, Nobody())
+    assert done.report.steps == 3
+    assert done.notes == ()
+    assert len(list(states.iterdir())) == 2
+
+
+def test_without_resume_it_begins_anew(states: Path):
+    learner(max_seconds=1e-6).learn("a", picture(), None, Nobody())
+    again = learner(max_seconds=1e-6).learn("a", picture(), None, Nobody())
+    assert again.report.steps == 1
+
+
+def test_states_of_long_ago_are_removed(states: Path):
+    for name, days in (("old", 40), ("young", 3)):
+        (states / name).mkdir(parents=True)
+        os.utime(states / name, (time.time() - days * 24 * 3600,) * 2)
+    learner().learn("a", picture(), None, Nobody())
+    assert [state.name for state in states.iterdir()] == ["young"]
+
+
+def test_a_run_that_comes_to_no_numbers_fails_its_picture(monkeypatch: pytest.MonkeyPatch):
+    step: Callable[..., None] = Adaptation.step
+
+    def poisoned(self: Adaptation, number: int, batch: object, update: object) -> None:
+        with torch.no_grad():
+            self.G_UP.model[0].weight.fill_(torch.nan)
+        step(self, number, batch, update)
+
+    monkeypatch.setattr(Adaptation, "step", poisoned)
+    with pytest.raises(PictureError) as error:
+        learner().learn("a.png", picture(), None, Nobody())
+    assert error.value.message.startswith("a.png: the loss is not finite at step 1")
+    assert error.value.hint == "try another --seed"
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_flat_picture_is_learned_from(level: int):
+    learned = learner().learn("a", picture(level=level), None, Nobody())
+    assert learned.report.niqe is None
+    assert np.isfinite(learned.report.consistency)
+    assert learned.kernel.shape == (13, 13)
+
+
+def test_too_small_pictures_are_named():
+    with pytest.raises(PictureError, match=r"a: 63 x 400 pixels, a network learns from no less than 64"):
+        learner().check_size("a", 63, 400)
+    learner().check_size("a", 64, 64)
