@@ -154,7 +154,7 @@ def test_a_model_without_a_pair(fused: Run, upscale: Run, folder: Path, option: 
     draw(folder / "a.png", 60)
     ended = upscale("run", "a.png", "-n", "second", *option)
     assert ended.complained(
-        2, f"{option[0]}: second has no second network", "name one with --fuse-with, or choose first"
+        2, f"{option[0]}: second has no second network", "name one with --fuse-with, or choose rwsr or first"
     )
     assert [path.name for path in folder.iterdir()] == ["a.png"]
 
