@@ -12,7 +12,6 @@ import torch
 
 from upscale_cli.errors import UsageError
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 DEFAULT_MEMORY = 4 * 1024**3
 """What a run takes at most without being told (--memory)."""

@@ -12,7 +12,6 @@ from upscale_cli.imaging.alpha import bleed_colours
 from upscale_cli.imaging.picture import Channels, Samples
 from upscale_cli.imaging.tensors import from_tensor, to_tensor
 from upscale_cli.inference.device import (
-    PRECISIONS,
     Placement,
     choose_device,
     free_memory,
@@ -26,6 +25,7 @@ from upscale_cli.inference.precision import reduced_is_faithful
 from upscale_cli.inference.staged import held_bytes, spilling
 from upscale_cli.inference.tiling import Box
 from upscale_cli.inference.upscaler import upscale
+from upscale_cli.networks.reduced_precision import PRECISIONS
 from upscale_cli.services.fusion_report import FusionReport, FusionSettings
 from upscale_cli.services.loading import Model
 from upscale_cli.services.picture_job import Job

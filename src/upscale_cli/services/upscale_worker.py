@@ -18,9 +18,10 @@ from upscale_cli.imaging.atomic import abandon_writes, naming_failures, whole_fi
 from upscale_cli.imaging.files import Picture, read_picture, write_picture
 from upscale_cli.imaging.picture import Samples
 from upscale_cli.imaging.resize import BICUBIC, resize
-from upscale_cli.inference.device import PRECISIONS, free_memory
+from upscale_cli.inference.device import free_memory
 from upscale_cli.inference.fusion import Gate
 from upscale_cli.inference.tiling import plan_tiles
+from upscale_cli.networks.reduced_precision import PRECISIONS
 from upscale_cli.services import picture_job
 from upscale_cli.services.enlarger import Enlarger
 from upscale_cli.services.loading import Model

@@ -1,5 +1,6 @@
 """A checkpoint file -> its tensors, read without running any code in it, and checked before the first picture."""
 
+import json
 import re
 import warnings
 from collections.abc import Iterable, Mapping
@@ -64,6 +65,17 @@ def write_safetensors(state: Mapping[str, "Tensor"], path: Path, metadata: Mappi
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, dict(metadata))
     with disk_errors(path.parent, len(data), hint="choose a writable folder"):
         write_whole(path, data)
+
+
+def write_model(
+    state: Mapping[str, "Tensor"], path: Path, *, method: str, options: Mapping[str, Any], recipe: str, step: int
+) -> None:
+    """A trained network under its method's official names; the metadata suffice to build it again.
+
+    options: as JSON holds them.  recipe: its name.  step: so many it was trained.  Errors as `write_safetensors`.
+    """
+    metadata = {"method": method, "recipe": recipe, "steps": str(step), "options": json.dumps(options)}
+    write_safetensors(state, path, metadata)
 
 
 def _some(names: Iterable[str]) -> str:

@@ -4,7 +4,6 @@ Joint means that what the network pays, L_2, moves G_s2r too, which makes the pi
 is the same with all terms of Eq. (4); and the other courses are the columns of Table 1 that the paper compares with.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,17 +21,16 @@ from upscale_cli.methods.cyclesr.training_settings import OWN, TrainingSettings
 from upscale_cli.methods.cyclesr.translation import CycleGAN, Pictures, Terms, from_unit, to_unit
 from upscale_cli.methods.cyclesr.watching import Probe
 from upscale_cli.networks.discriminators import Discriminator, build_discriminator
+from upscale_cli.networks.reduced_precision import PRECISIONS, reduced
 from upscale_cli.training.datasets import Batch, draw_batch
 from upscale_cli.training.pictures import Pictures as TrainingPictures
 from upscale_cli.training.pictures import Pixels, load_pairs, summary
 from upscale_cli.training.trainable import Group, Update, Validation
 from upscale_cli.training.unpaired import load_unpaired
 from upscale_cli.training.validation import Validator
-from upscale_cli.weights.checkpoint import write_safetensors
+from upscale_cli.weights.checkpoint import write_model
 
 __all__ = ["TrainingSettings", "prepare"]
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Training:
@@ -48,7 +46,7 @@ class Training:
         torch.manual_seed(settings.seed)
         self.settings = settings
         self._message = message
-        self._dtype = DTYPES[settings.precision]
+        self._dtype = PRECISIONS[settings.precision]
         self._phi = phi
         self.network = self.G_l2h = load_method(settings.exported_method).trainable(_options(settings))
         self._scale = scale = self.network.scale
@@ -92,7 +90,7 @@ class Training:
         """A step in which the CycleGAN learns, with the super-resolution network or beside it."""
         assert batch.source is not None
         pictures = Pictures(from_unit(batch.lr), from_unit(batch.source))
-        with self._reduced(batch.lr):
+        with reduced(batch.lr, self._dtype):
             fakes = cycle.translated(pictures)
             terms = cycle.generator_terms(pictures, fakes, self.settings.loss)
         if self._translated:
@@ -100,7 +98,7 @@ class Training:
         else:
             update("translators", terms)
             self._super_resolve(batch.lr, batch.hr, update)
-        with self._reduced(batch.lr):
+        with reduced(batch.lr, self._dtype):
             judged_terms = cycle.discriminator_terms(pictures, fakes, (self.settings.seed, number))
         update("judges", judged_terms)
 
@@ -114,7 +112,7 @@ class Training:
         else:
             update(("network", "translators"), supervised | terms)
         if self.D_h is not None:
-            with self._reduced(x_hat):
+            with reduced(x_hat, self._dtype):
                 c_real, c_fake = self.D_h(x), self.D_h(x_hat.detach())
             update("discriminator", {"d_h": ragan_discriminator_loss(c_real, c_fake)})
 
@@ -147,13 +145,9 @@ class Training:
 
         Raises ResourceError, WeightsError where `path` cannot be written.
         """
-        metadata = {
-            "method": self.settings.exported_method,
-            "recipe": self.settings.name,
-            "steps": str(step),
-            "options": json.dumps(_options(self.settings)),
-        }
-        write_safetensors(network.get_submodule("generator").state_dict(), path, metadata)
+        s, generator = self.settings, network.get_submodule("generator")
+        method, options = s.exported_method, _options(s)
+        write_model(generator.state_dict(), path, method=method, options=options, recipe=s.name, step=step)
 
     def _groups(self) -> dict[str, Group]:
         optimiser = self.settings.optimiser
@@ -173,19 +167,15 @@ class Training:
         if weights.mse:
             terms["mse"] = weights.mse * mse_loss(x_hat, x)
         if self._phi is not None:
-            with self._reduced(x_hat):
+            with reduced(x_hat, self._dtype):
                 terms["per"] = weights.per * perceptual_loss(255 * x_hat, 255 * x, self._phi.to(x.device))
         if self.D_h is not None:
-            with self._reduced(x_hat):
+            with reduced(x_hat, self._dtype):
                 (*features, c_fake), (*targets, c_real) = judged(self.D_h, x_hat, x)
             terms["gan"] = weights.gan * ragan_generator_loss(c_real, c_fake)
             if weights.per and weights.features == "discriminator":
                 terms["per"] = weights.per * feature_matching_loss(features, targets)
         return terms
-
-    def _reduced(self, x: Tensor) -> torch.autocast:
-        """Convolutions in the recipe's precision; scores and losses take float32 again."""
-        return torch.autocast(x.device.type, self._dtype, enabled=self._dtype != torch.float32)
 
     def _reduced_picture(self, hr: Pixels, _rng: np.random.Generator) -> Pixels:
         """I_syn = G_down(I_H)."""

@@ -15,6 +15,7 @@ from upscale_cli.inference.convolution import Convolution, convolve
 from upscale_cli.inference.tiling import WHOLE, Edges
 from upscale_cli.methods.cyclesr.config import GeneratorSettings, Padding
 from upscale_cli.methods.cyclesr.generator import upsample
+from upscale_cli.networks.reduced_precision import reduced
 
 START = 2.0
 """What the first BN adds to begin with: the ReLU behind it would take the darker half of the picture away."""
@@ -97,7 +98,7 @@ class VDSR(nn.Module):
 
     def forward(self, x: Tensor, body: torch.dtype = torch.float32) -> Tensor:
         """y = up(x) + residual(x) of a whole picture."""
-        with torch.autocast(x.device.type, body, enabled=body != torch.float32):
+        with reduced(x, body):
             residual = self.body(x)
         return upsample(x, self.settings.scale) + F.pixel_shuffle(residual.float(), self.settings.scale)
 

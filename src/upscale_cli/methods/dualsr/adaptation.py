@@ -21,7 +21,7 @@ from upscale_cli.methods.dualsr.losses import cycle_loss, discriminator_loss, ga
 from upscale_cli.methods.dualsr.regularisation import Regularisation
 from upscale_cli.training.datasets import Batch
 from upscale_cli.training.trainable import Group, Update, Validation
-from upscale_cli.weights.checkpoint import write_safetensors
+from upscale_cli.weights.checkpoint import write_model
 
 
 class Adaptation:
@@ -108,9 +108,9 @@ class Adaptation:
 
     def export(self, network: nn.Module, path: Path, step: int) -> None:
         """G_UP as a checkpoint of this method."""
-        options = self.settings.generator.model_dump_json()
-        metadata = {"method": "dualsr", "scale": "2", "options": options, "step": str(step)}
-        write_safetensors(network.state_dict(), path, metadata)
+        s = self.settings
+        options = s.generator.model_dump(mode="json")
+        write_model(network.state_dict(), path, method="dualsr", options=options, recipe=s.name, step=step)
 
     def _crop(self, place: NDArray[np.intp], side: int) -> Tensor:
         top, left = place

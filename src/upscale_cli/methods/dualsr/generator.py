@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from upscale_cli.inference.borders import padded
 from upscale_cli.inference.tiling import Edges
 from upscale_cli.methods.dualsr.config import GeneratorSettings
+from upscale_cli.networks.reduced_precision import reduced
 
 SCALE = 2
 DEPTH = 8
@@ -37,7 +38,7 @@ class Generator(nn.Module):
     def forward(self, x: Tensor, body: torch.dtype = torch.float32) -> Tensor:
         """up(x) + residual, the convolutions in the number format `body`."""
         upsampled = upsample(x)
-        with torch.autocast(x.device.type, body, enabled=body != torch.float32):
+        with reduced(x, body):
             residual: Tensor = self.model(upsampled)
         return upsampled + residual.float()
 

@@ -3,7 +3,6 @@
 ESRGAN's two stages are two recipes: the first by L1 alone, the second from its model (`start`) with a discriminator.
 """
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,15 +20,15 @@ from upscale_cli.losses.similarity import ssim_loss
 from upscale_cli.methods.rwsr.generator import Generator
 from upscale_cli.methods.rwsr.training_settings import TrainingSettings
 from upscale_cli.networks.discriminators import Discriminator, build_discriminator
+from upscale_cli.networks.reduced_precision import PRECISIONS, reduced
 from upscale_cli.training.datasets import Batch, draw_batch
 from upscale_cli.training.pictures import load_pictures
 from upscale_cli.training.trainable import Group, Update, Validation
 from upscale_cli.training.validation import Validator
-from upscale_cli.weights.checkpoint import write_safetensors
+from upscale_cli.weights.checkpoint import write_model
 
 __all__ = ["TrainingSettings", "prepare"]
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 FLAT_SIDE = 3
 """Pixels: between pixel shuffles flat features need not be flat, and only the middle one of three sees no border."""
 FLAT_TURNS = 7
@@ -49,7 +48,7 @@ class Training:
     ) -> None:
         torch.manual_seed(settings.seed)
         self.settings = settings
-        self._dtype = DTYPES[settings.precision]
+        self._dtype = PRECISIONS[settings.precision]
         self._phi = phi
         self._scale = scale = settings.generator.scale
         self._pictures = load_pictures(settings.data, scale, settings.patch, message)
@@ -81,7 +80,7 @@ class Training:
             flat = flat_pictures(FLAT_SIDE)[number % FLAT_TURNS :: FLAT_TURNS].to(x.device)
             terms["flat"] = weights.flat * flat_loss(partial(self.G, body=self._dtype), flat) / 255
         if self._phi is not None:
-            with self._reduced(fake):
+            with reduced(fake, self._dtype):
                 terms["per"] = weights.per * perceptual_loss(fake, y, self._phi.to(y.device))
         if self.D is not None:
             terms |= self._judged(self.D, fake / 255, y / 255)
@@ -98,13 +97,9 @@ class Training:
 
         Raises ResourceError, WeightsError where `path` cannot be written.
         """
-        metadata = {
-            "method": self.settings.method,
-            "recipe": self.settings.name,
-            "steps": str(step),
-            "options": json.dumps(self.settings.generator.model_dump(mode="json")),
-        }
-        write_safetensors(network.state_dict(), path, metadata)
+        s = self.settings
+        options = s.generator.model_dump(mode="json")
+        write_model(network.state_dict(), path, method=s.method, options=options, recipe=s.name, step=step)
 
     def _judged(self, D: Discriminator, fake: Tensor, real: Tensor) -> Terms:
         """What D's judgement costs G: L_a^R, Eq. (4), or L_a^S of Eq. (5), SRGAN's -log D(G(x)); RGB in [0, 1].
@@ -112,7 +107,7 @@ class Training:
         With `loss.features` also the perceptual term, on D's own features.
         """
         weights = self.settings.loss
-        with self._reduced(fake):
+        with reduced(fake, self._dtype):
             (*features, c_fake), (*targets, c_real) = judged(D, fake, real)
         as_real = gan_loss(c_fake, real=True)
         if weights.objective == "relativistic":
@@ -124,15 +119,11 @@ class Training:
 
     def _told_apart(self, D: Discriminator, fake: Tensor, real: Tensor) -> Tensor:
         """What D pays: Eq. (4) with real and fake exchanged, or -log D(real) - log(1 - D(fake))."""
-        with self._reduced(fake):
+        with reduced(fake, self._dtype):
             c_real, c_fake = D(real), D(fake)
         if self.settings.loss.objective == "standard":
             return gan_loss(c_real, real=True) + gan_loss(c_fake, real=False)
         return ragan_discriminator_loss(c_real, c_fake)
-
-    def _reduced(self, x: Tensor) -> torch.autocast:
-        """Convolutions in the recipe's precision; logits and losses take float32 again."""
-        return torch.autocast(x.device.type, self._dtype, enabled=self._dtype != torch.float32)
 
     def _degraded(self, hr: Pixels, rng: np.random.Generator) -> Pixels:
         return degrade(hr, self._scale, self.settings.degradation, rng)

@@ -5,7 +5,6 @@ makes. With a folder of real photos without partners, G_LR learns to spoil pictu
 objective, which section 4.1 takes its training data from), and G_SR learns from what it spoils.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -27,15 +26,15 @@ from upscale_cli.methods.srrescycgan.generator import SCALE, Generator
 from upscale_cli.methods.srrescycgan.losses import colour_loss, cycle_loss, tv_loss
 from upscale_cli.methods.srrescycgan.lr_generator import LRGenerator
 from upscale_cli.methods.srrescycgan.training_settings import TrainingSettings
+from upscale_cli.networks.reduced_precision import PRECISIONS, reduced
 from upscale_cli.training.datasets import Batch, draw_batch
 from upscale_cli.training.pictures import load_pictures
 from upscale_cli.training.trainable import Group, Update, Validation
 from upscale_cli.training.validation import Validator
-from upscale_cli.weights.checkpoint import write_safetensors
+from upscale_cli.weights.checkpoint import write_model
 
 __all__ = ["TrainingSettings", "prepare"]
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 Terms = dict[str, Tensor]
 N = TypeVar("N", bound=nn.Module)
 
@@ -52,7 +51,7 @@ class Training:
     ) -> None:
         torch.manual_seed(settings.seed)
         self.settings = settings
-        self._dtype = DTYPES[settings.precision]
+        self._dtype = PRECISIONS[settings.precision]
         self._phi = phi
         self._pictures = load_pictures(settings.data, SCALE, settings.patch, message)
         self._validator = Validator(self._pictures.validation, self._degraded, settings.seed, SCALE)
@@ -117,20 +116,16 @@ class Training:
 
         Raises ResourceError, WeightsError where `path` cannot be written.
         """
-        metadata = {
-            "method": self.settings.method,
-            "recipe": self.settings.name,
-            "steps": str(step),
-            "options": json.dumps(self.settings.generator.model_dump(mode="json")),
-        }
-        write_safetensors(network.state_dict(), path, metadata)
+        s = self.settings
+        options = s.generator.model_dump(mode="json")
+        write_model(network.state_dict(), path, method=s.method, options=options, recipe=s.name, step=step)
 
     def _supervised_terms(self, x_hat: Tensor, x: Tensor) -> Terms:
         """Those that compare with the truth or with the input alone, weighted."""
         w = self.settings.loss
         terms = {"l1": w.l1 * content_loss(x_hat, x), "tv": w.tv * tv_loss(x_hat, x)}
         if self._phi is not None:
-            with self._reduced(x):
+            with reduced(x, self._dtype):
                 terms["per"] = w.per * perceptual_loss(x_hat, x, self._phi.to(x.device))
         if w.ssim:
             terms["ssim"] = w.ssim * ssim_loss(x_hat, x)
@@ -143,13 +138,13 @@ class Training:
     def _to_lr(self, x: Tensor) -> Tensor:
         """G_LR(x)."""
         assert self.G_LR is not None
-        with self._reduced(x):
+        with reduced(x, self._dtype):
             y: Tensor = self.G_LR(x)
         return y
 
     def _as_real(self, judge: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
         """L_RaGAN, Eq. (6)."""
-        with self._reduced(fake):
+        with reduced(fake, self._dtype):
             # The fake first, as released: each call moves the batch norm's running statistics.
             c_fake = judge(fake)
             with torch.no_grad():
@@ -158,12 +153,8 @@ class Training:
 
     def _told_apart(self, judge: nn.Module, fake: Tensor, real: Tensor) -> Tensor:
         """Eq. (6) with real and fake exchanged."""
-        with self._reduced(fake):
+        with reduced(fake, self._dtype):
             return ragan_discriminator_loss(judge(real), judge(fake.detach()))
-
-    def _reduced(self, x: Tensor) -> torch.autocast:
-        """Convolutions in the recipe's precision; logits and losses take float32 again."""
-        return torch.autocast(x.device.type, self._dtype, enabled=self._dtype != torch.float32)
 
     def _degraded(self, hr: Pixels, rng: np.random.Generator) -> Pixels:
         return degrade(hr, SCALE, self.settings.degradation, rng)
