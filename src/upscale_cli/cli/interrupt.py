@@ -22,8 +22,10 @@ def leave_at_once_when_interrupted(how_to_go_on: str = "the same command goes on
 
 
 def _leave(how_to_go_on: str, _signal: int, _frame: FrameType | None) -> NoReturn:
-    if "upscale_cli.services.upscale_worker" in sys.modules:
-        sys.modules["upscale_cli.services.upscale_worker"].stop_writing()
+    # Without the module, or while it is being imported, nobody writes.
+    stop_writing = getattr(sys.modules.get("upscale_cli.services.upscale_worker"), "stop_writing", None)
+    if stop_writing is not None:
+        stop_writing()
     # Without Python's streams, which may be in the middle of a line.
     if sys.stderr.isatty():
         os.write(2, b"\r\x1b[J\x1b[?25h")  # progress bars hide the cursor
