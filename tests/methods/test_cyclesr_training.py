@@ -233,6 +233,19 @@ def test_the_two_stages_have_their_own_rates(tmp_path: Path):
     assert [name for name, group in groups.items() if group.adversary] == ["judges", "discriminator"]
 
 
+def test_discriminators_of_the_first_stage_may_have_a_rate_of_their_own(tmp_path: Path):
+    groups = _prepare(tmp_path, translation={**SMALL["translation"], "judge_lr": 1e-3}).groups
+    assert groups["judges"].optimiser.lr == 1e-3
+    assert groups["translators"].optimiser.lr == 2e-4
+
+
+def test_every_step_is_spoilt_by_noise_of_its_own(tmp_path: Path):
+    training = _prepare(tmp_path, course="apart", translation={**SMALL["translation"], "noise": True, "norm": "none"})
+    batch = training.draw(0, TWO)
+    paid = [_updates(training, batch, number)[("network",)]["mse"].item() for number in (JOINT, JOINT, JOINT + 1)]
+    assert paid[0] == paid[1] != paid[2]
+
+
 def test_a_course_that_never_gets_beyond_its_pretraining_is_said(tmp_path: Path):
     messages: list[str] = []
     _prepare(tmp_path, messages, max_steps=JOINT)
@@ -325,6 +338,7 @@ def test_a_cycle_that_has_collapsed_is_said_once_with_the_knob_to_turn(tmp_path:
     ("tables", "fault"),
     [
         ({"patch": 16}, "patch = 16: the CycleGAN needs 24 pixels at least"),
+        ({"patch": 8, "translation": {"judge_halvings": 1, "halvings": 3}}, "needs 9 pixels at least"),
         ({"patch": 30, "loss": {"gan": 1}, "discriminator": {"kind": "vgg"}}, "must be a multiple of 32"),
         ({"loss": {"per": 1, "features": "discriminator"}}, "needs loss.gan"),
         ({"loss": {"mse": 0}}, "or nothing is learnt"),

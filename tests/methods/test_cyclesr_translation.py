@@ -1,19 +1,22 @@
 """The CycleGAN's weights and what its discriminators are shown; its losses are compared with their authors' numbers."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from upscale_cli.methods.cyclesr.losses import lsgan_discriminator_loss
 from upscale_cli.methods.cyclesr.training_settings import LossSettings, TranslationSettings
-from upscale_cli.methods.cyclesr.translation import CycleGAN, Pictures, from_unit, to_unit
+from upscale_cli.methods.cyclesr.translation import CycleGAN, Pictures, from_unit, noise, to_unit
+from upscale_cli.networks.patch_discriminator import Norm
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def _cycle() -> CycleGAN:
+def _cycle(**settings: Any) -> CycleGAN:
     torch.manual_seed(0)
-    return CycleGAN(TranslationSettings(features=4, blocks=1, judge_features=4), 24)
+    return CycleGAN(TranslationSettings(features=4, blocks=1, judge_features=4, **settings), 24)
 
 
 def _pictures(seed: int = 1, batch: int = 2) -> Pictures:
@@ -78,26 +81,53 @@ def test_approximations_are_in_0_to_1_and_of_the_pictures_size():
     np.testing.assert_allclose(to_unit(from_unit(y)), y, atol=1e-6)
 
 
-def test_with_a_skip_a_generator_begins_by_leaving_its_picture_alone():
-    torch.manual_seed(0)
-    cycle = CycleGAN(TranslationSettings(features=4, blocks=1, judge_features=4, norm="batch", skip=True), 24)
+@pytest.mark.parametrize("norm", ["instance", "batch", "none"])
+def test_with_a_skip_a_generator_begins_by_leaving_its_picture_alone(norm: Norm):
+    cycle = _cycle(norm=norm, skip=True)
     y = torch.rand(4, 3, 30, 27)
-    assert (cycle.approximated(y) - y).abs().mean() < 0.1
+    torch.testing.assert_close(cycle.approximated(y), y)
     assert (_cycle().approximated(y) - y).abs().mean() > 0.2
+
+
+@torch.no_grad()
+def test_noise_is_made_something_of_where_nothing_must_be_made_again():
+    cycle, pictures = _cycle(norm="none", noise=True), _pictures()
+    calm, *noisy = (cycle.translated(pictures, z) for z in (None, *(noise(pictures.syn.shape, (n,)) for n in (1, 2))))
+    assert torch.equal(noisy[0].syn, noisy[1].syn)  # G_r2s is given none
+    assert (noisy[0].real - noisy[1].real).abs().mean() > 0.01
+    for fakes in (calm, *noisy):
+        terms = cycle.generator_terms(pictures, fakes, LossSettings())
+        nothing = torch.zeros_like(pictures.real)
+        again = cycle.G_s2r(fakes.syn, nothing) - pictures.real, cycle.G_r2s(fakes.real) - pictures.syn
+        assert terms["cyc"].item() == pytest.approx(10 * sum(d.abs().mean().item() for d in again), rel=1e-4)
+
+
+def test_what_is_looked_at_is_spoilt_by_the_same_noise_each_time():
+    cycle, y = _cycle(norm="none", noise=True), torch.rand(2, 3, 24, 24)
+    assert torch.equal(cycle.approximated(y), cycle.approximated(y))
+    assert not torch.equal(cycle.approximated(y), cycle.approximated(y, noise(y.shape, (1,))))
+
+
+@torch.no_grad()
+def test_high_frequencies_alone_tell_nothing_of_colours():
+    x = _pictures().real / 2
+    for high_pass in (False, True):
+        judge = _cycle(judge_high_pass=high_pass, judge_norm="none", judge_halvings=1).D_r
+        warmer = x + torch.tensor([0.3, 0.0, -0.3])[:, None, None]
+        assert torch.allclose(judge(x), judge(warmer), atol=1e-4) is high_pass
 
 
 def test_instance_norm_knows_no_brightness_and_batch_norm_does():
     x = torch.rand(1, 3, 24, 24)
     both = torch.cat([x / 2, x / 2 + 0.5])
     for norm, same in (("instance", True), ("batch", False)):
-        torch.manual_seed(0)
-        G = CycleGAN(TranslationSettings(features=4, blocks=1, judge_features=4, norm=norm), 24).G_s2r
+        G = _cycle(norm=norm).G_s2r
         dark, bright = G(both)
         assert torch.allclose(dark, bright, atol=1e-3) is same
 
 
 def test_to_look_at_translations_changes_no_statistics():
-    cycle = CycleGAN(TranslationSettings(features=4, blocks=1, judge_features=4, norm="batch"), 24)
+    cycle = _cycle(norm="batch")
     before = {name: value.clone() for name, value in cycle.G_s2r.state_dict().items()}
     cycle.approximated(torch.rand(2, 3, 24, 24))
     assert all(torch.equal(value, before[name]) for name, value in cycle.G_s2r.state_dict().items())

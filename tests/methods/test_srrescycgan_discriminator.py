@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from upscale_cli.errors import UsageError
 from upscale_cli.losses.adversarial import gan_loss
-from upscale_cli.methods.srrescycgan.discriminator import DiscriminatorX, DiscriminatorY, high_frequencies
+from upscale_cli.methods.srrescycgan.discriminator import DiscriminatorX, DiscriminatorY
+from upscale_cli.networks.high_frequencies import high_frequencies
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from upscale_cli.networks.patch_discriminator import HALVINGS, SMALLEST, PatchDiscriminator
+from upscale_cli.networks.initialisation import he_
+from upscale_cli.networks.patch_discriminator import HALVINGS, SLOPE, PatchDiscriminator, smallest_judged
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -28,8 +29,18 @@ def test_what_a_logit_sees(halvings, side):
     assert int(rows.max() - rows.min()) + 1 == side
 
 
-def test_the_smallest_picture_leaves_a_logit():
-    network = PatchDiscriminator(features=2, norm="batch").eval()
-    assert network(torch.rand(2, 3, SMALLEST, SMALLEST)).shape[2:] == (1, 1)
+@pytest.mark.parametrize("halvings", [1, HALVINGS])
+def test_the_smallest_picture_leaves_a_logit(halvings):
+    network = PatchDiscriminator(2, "batch", halvings).eval()
+    side = smallest_judged(halvings)
+    assert network(torch.rand(2, 3, side, side)).shape[2:] == (1, 1)
     with pytest.raises(RuntimeError):
-        network(torch.rand(2, 3, SMALLEST - 8, SMALLEST - 8))
+        network(torch.rand(2, 3, side - 1, side - 1))
+
+
+@pytest.mark.parametrize("norm, seen", [("instance", False), ("none", True)])
+def test_only_without_norms_contrast_is_seen(norm, seen):
+    network = PatchDiscriminator(4, norm).eval()
+    he_(network, SLOPE)  # no bias: all but norms is homogeneous
+    x = torch.randn(1, 3, 64, 64)
+    assert torch.allclose(network(2 * x), network(x), atol=0.05) is not seen

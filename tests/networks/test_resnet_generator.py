@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from upscale_cli.networks.resnet_generator import SMALLEST, ResnetGenerator
+from upscale_cli.networks.resnet_generator import ResnetGenerator, smallest_translated
+
+SMALLEST = smallest_translated()
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -19,6 +21,15 @@ def test_a_picture_keeps_its_size_and_range(height, width):
 def test_smaller_pictures_have_nothing_to_reflect():
     with pytest.raises((RuntimeError, ValueError)):
         ResnetGenerator(2, 1)(torch.rand(1, 3, SMALLEST - 1, SMALLEST - 1))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("halvings", [0, 1, 3])
+def test_other_numbers_of_halvings_have_other_smallest_pictures(halvings):
+    side = smallest_translated(halvings)
+    assert ResnetGenerator(2, 1, halvings=halvings)(torch.rand(1, 3, side, side)).shape[2:] == (side, side)
+    with pytest.raises((RuntimeError, ValueError)):
+        ResnetGenerator(2, 1, halvings=halvings)(torch.rand(1, 3, side - 1, side - 1))
 
 
 def test_the_published_size():

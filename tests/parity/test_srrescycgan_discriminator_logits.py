@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from upscale_cli.losses.adversarial import gan_loss, ragan_discriminator_loss, relativistic
-from upscale_cli.methods.srrescycgan.discriminator import DiscriminatorX, DiscriminatorY, high_frequencies
+from upscale_cli.methods.srrescycgan.discriminator import DiscriminatorX, DiscriminatorY
+from upscale_cli.networks.high_frequencies import high_frequencies
 
 DSGAN = np.load(Path(__file__).with_name("srrescycgan_dsgan.npz"))
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "srrescycgan"

@@ -14,7 +14,7 @@ from skimage import data
 
 from upscale_cli.losses.adversarial import gan_loss, ragan_discriminator_loss, ragan_generator_loss, relativistic
 from upscale_cli.losses.similarity import ms_ssim_loss, ssim_loss
-from upscale_cli.methods.srrescycgan.discriminator import high_frequencies
+from upscale_cli.networks.high_frequencies import high_frequencies
 
 GOLDEN = np.load(Path(__file__).with_name("srrescycgan_gan_losses.npz"))
 PICTURES = np.load(Path(__file__).with_name("srrescycgan_losses.npz"))

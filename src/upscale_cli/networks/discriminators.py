@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from upscale_cli.config.toml_file import Settings
-from upscale_cli.networks.patch_discriminator import SMALLEST, PatchDiscriminator
+from upscale_cli.networks.patch_discriminator import PatchDiscriminator, smallest_judged
 from upscale_cli.networks.vgg_discriminator import HALVINGS, VggDiscriminator
 
 Discriminator = VggDiscriminator | PatchDiscriminator
@@ -25,8 +25,8 @@ def require_judgeable(settings: DiscriminatorSettings, patch: int, scale: int) -
     side = f"patch = {patch} times scale {scale}"
     if settings.kind == "vgg" and patch * scale % 2**HALVINGS:
         raise ValueError(f"with loss.gan, {side} must be a multiple of {2**HALVINGS}: the discriminator halves it")
-    if settings.kind == "patch" and patch * scale < SMALLEST:
-        raise ValueError(f"with discriminator.kind = 'patch', {side} must be at least {SMALLEST} pixels")
+    if settings.kind == "patch" and patch * scale < smallest_judged():
+        raise ValueError(f"with discriminator.kind = 'patch', {side} must be at least {smallest_judged()} pixels")
 
 
 def build_discriminator(settings: DiscriminatorSettings, side: int) -> Discriminator:

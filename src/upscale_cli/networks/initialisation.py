@@ -17,3 +17,13 @@ def normal_(network: nn.Module) -> None:
         elif isinstance(layer, nn.BatchNorm2d):
             nn.init.normal_(layer.weight, 1, DEVIATION)
             nn.init.zeros_(layer.bias)
+
+
+def he_(network: nn.Module, slope: float = 0.0) -> None:
+    """He et al. 2015, for networks without norms, in which 0.02 would leave nothing of a picture after a few layers:
+    convolutions keep the variance through leaky ReLUs of this slope, no bias; from PyTorch's random state."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.kaiming_normal_(layer.weight, slope)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

@@ -18,13 +18,14 @@ from upscale_cli.losses.content import feature_matching_loss, perceptual_loss
 from upscale_cli.methods import load_method
 from upscale_cli.methods.cyclesr.losses import mse_loss
 from upscale_cli.methods.cyclesr.training_settings import OWN, TrainingSettings
-from upscale_cli.methods.cyclesr.translation import CycleGAN, Pictures, Terms, from_unit, to_unit
+from upscale_cli.methods.cyclesr.translation import CycleGAN, Pictures, Terms, from_unit, noise, to_unit
 from upscale_cli.methods.cyclesr.watching import Probe
 from upscale_cli.networks.discriminators import Discriminator, build_discriminator
 from upscale_cli.networks.reduced_precision import PRECISIONS, reduced
 from upscale_cli.training.datasets import Batch, draw_batch
 from upscale_cli.training.pictures import Pictures as TrainingPictures
 from upscale_cli.training.pictures import Pixels, load_pairs, summary
+from upscale_cli.training.processes import own_part
 from upscale_cli.training.trainable import Group, Update, Validation
 from upscale_cli.training.unpaired import load_unpaired
 from upscale_cli.training.validation import Validator
@@ -82,7 +83,7 @@ class Training:
         if self.cycle is None:
             self._super_resolve(batch.lr, batch.hr, update)
         elif self._translated and self.settings.course == "apart":
-            self._super_resolve(self.cycle.approximated(batch.lr), batch.hr, update)
+            self._super_resolve(self.cycle.approximated(batch.lr, self._noise(number)), batch.hr, update)
         else:
             self._translate_too(self.cycle, number, batch, update)
 
@@ -91,7 +92,7 @@ class Training:
         assert batch.source is not None
         pictures = Pictures(from_unit(batch.lr), from_unit(batch.source))
         with reduced(batch.lr, self._dtype):
-            fakes = cycle.translated(pictures)
+            fakes = cycle.translated(pictures, self._noise(number))
             terms = cycle.generator_terms(pictures, fakes, self.settings.loss)
         if self._translated:
             self._super_resolve(to_unit(fakes.real), batch.hr, update, terms)
@@ -101,6 +102,13 @@ class Training:
         with reduced(batch.lr, self._dtype):
             judged_terms = cycle.discriminator_terms(pictures, fakes, (self.settings.seed, number))
         update("judges", judged_terms)
+
+    def _noise(self, number: int) -> Tensor:
+        """What G_s2r is given in this step, of this process' part of the batch."""
+        s = self.settings
+        return own_part(
+            noise((s.batch, 3, s.patch, s.patch), (s.seed, number, 0, 3))
+        )  # not what anything else is drawn by
 
     def _super_resolve(self, y: Tensor, x: Tensor, update: Update, terms: Terms | None = None) -> None:
         """Eq. (4), then what D_h pays.  terms: of Eq. (2), where y is the translators' and they learn from both."""
@@ -153,9 +161,12 @@ class Training:
         optimiser = self.settings.optimiser
         groups = {"network": Group({"G_l2h": self.network}, optimiser)}
         if self.cycle is not None:
-            own = optimiser.model_copy(update={"lr": self.settings.translation.lr})
-            groups["translators"] = Group({"G_s2r": self.cycle.G_s2r, "G_r2s": self.cycle.G_r2s}, own)
-            groups["judges"] = Group({"D_r": self.cycle.D_r, "D_s": self.cycle.D_s}, own, adversary=True)
+            rates = self.settings.translation
+            translating, judging = (
+                optimiser.model_copy(update={"lr": r}) for r in (rates.lr, rates.judge_lr or rates.lr)
+            )
+            groups["translators"] = Group({"G_s2r": self.cycle.G_s2r, "G_r2s": self.cycle.G_r2s}, translating)
+            groups["judges"] = Group({"D_r": self.cycle.D_r, "D_s": self.cycle.D_s}, judging, adversary=True)
         if self.D_h is not None:
             groups["discriminator"] = Group({"D_h": self.D_h}, optimiser, adversary=True)
         return groups

@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 from upscale_cli.config.toml_file import Settings
 from upscale_cli.methods.cyclesr.config import GeneratorSettings
 from upscale_cli.networks.discriminators import DiscriminatorSettings, require_judgeable
-from upscale_cli.networks.patch_discriminator import SMALLEST, Norm
+from upscale_cli.networks.patch_discriminator import Norm, smallest_judged
+from upscale_cli.networks.resnet_generator import smallest_translated
 from upscale_cli.training.settings import DataSettings, ExistingFolder, RecipeSettings
 
 OWN = "cyclesr"
@@ -50,15 +51,31 @@ class TranslationSettings(Settings):
     """Feature maps of the generators' first convolution (CycleGAN: 64)."""
     blocks: int = Field(default=9, ge=1)
     """Residual blocks of each generator (CycleGAN: 9)."""
+    halvings: int = Field(default=2, ge=0, le=4)
+    """How often a generator halves its picture before those blocks (CycleGAN: 2). Ours is 0: where only details are to
+    change, they need not first learn to pass a smaller picture unharmed."""
     norm: Norm = "instance"
     """Of the generators (CycleGAN: instance). Instance norm takes each patch's brightness and contrast away, which no
     generator can give back then: colours drift, the more the smaller patches are. Batch norm, ours, keeps them."""
     skip: bool = False
-    """Ours: a generator makes what is added to its picture, and so begins by leaving it alone, colours above all."""
+    """Ours: a generator makes what is added to its picture, and begins by leaving it alone, colours above all."""
+    noise: bool = False
+    """Ours, as Bulat et al. (2018) do: G_s2r is given noise beside the picture, and can make a camera's of it, which it
+    must else read from details that flat areas have none of. In L_cyc and L_id it is given none."""
     judge_features: int = Field(default=64, ge=1)
     """Feature maps of the discriminators' first convolution (CycleGAN: 64)."""
+    judge_halvings: int = Field(default=3, ge=1, le=4)
+    """How often a discriminator halves what it sees: with 3 (CycleGAN) it judges parts of 70 x 70 pixels, with 2 of 34,
+    with 1 of 16."""
+    judge_norm: Norm = "instance"
+    """Of the discriminators (CycleGAN: instance, which hides from them how strong details are)."""
+    judge_high_pass: bool = False
+    """Ours, as in DSGAN: discriminators see a picture less its mean over 9 x 9 pixels. Blur and noise are in there, and
+    scenes, colours and levels, which differ between two folders too, are not."""
     lr: float = Field(default=2e-4, gt=0, le=1e30)
     """Learning rate of all four ("Training details": 2e-4); else they learn as `optimiser` says."""
+    judge_lr: float | None = Field(default=None, gt=0, le=1e30, examples=[1e-3])
+    """Learning rate of the discriminators; without it that of all four."""
 
 
 class LossSettings(Settings):
@@ -117,8 +134,10 @@ class TrainingSettings(RecipeSettings):
             raise ValueError("second_stage.options are another method's: of cyclesr's own networks set [generator]")
         if self.loss.gan and own:  # of another method's scale nothing is known yet
             require_judgeable(self.discriminator, self.patch, self.generator.scale)
-        if self.translates and self.patch < SMALLEST:
-            raise ValueError(f"patch = {self.patch}: the CycleGAN needs {SMALLEST} pixels at least")
+        halvings, judge_halvings = self.translation.halvings, self.translation.judge_halvings
+        smallest = max(smallest_judged(judge_halvings), smallest_translated(halvings))
+        if self.translates and self.patch < smallest:
+            raise ValueError(f"patch = {self.patch}: the CycleGAN needs {smallest} pixels at least")
         if self.loss.per and self.loss.features == "discriminator" and not self.loss.gan:
             raise ValueError("loss.features = 'discriminator' needs loss.gan, or there is no discriminator")
         if not (self.loss.mse or self.loss.per or self.loss.gan):

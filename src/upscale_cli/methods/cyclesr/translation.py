@@ -3,6 +3,7 @@
 Its networks and losses work on RGB in [-1, 1], as CycleGAN's code does; that decides how much L1 weighs beside L_adv.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,13 +13,16 @@ from torch import Tensor, nn
 from upscale_cli.losses.content import content_loss
 from upscale_cli.methods.cyclesr.losses import lsgan_discriminator_loss, lsgan_loss
 from upscale_cli.methods.cyclesr.training_settings import LossSettings, TranslationSettings
+from upscale_cli.networks.high_frequencies import high_frequencies
 from upscale_cli.networks.image_pool import ImagePool
-from upscale_cli.networks.initialisation import normal_
-from upscale_cli.networks.patch_discriminator import PatchDiscriminator
+from upscale_cli.networks.initialisation import he_, normal_
+from upscale_cli.networks.patch_discriminator import SLOPE, Norm, PatchDiscriminator
 from upscale_cli.networks.resnet_generator import ResnetGenerator
 from upscale_cli.training.processes import gathered, own_part
 
 Terms = dict[str, Tensor]
+DETAIL = 8.0
+"""By what high frequencies are multiplied, which then fill about as much of [-1, 1] as pictures do."""
 
 
 class Pictures(NamedTuple):
@@ -31,13 +35,16 @@ class Pictures(NamedTuple):
 class Judge(nn.Module):
     """D_r or D_s: PatchGAN, and the translated pictures that it has been shown, which are saved with it."""
 
-    def __init__(self, features: int, patch: int) -> None:
+    def __init__(self, settings: TranslationSettings, patch: int) -> None:
         super().__init__()
-        self.D = PatchDiscriminator(features)
+        self.D = PatchDiscriminator(settings.judge_features, settings.judge_norm, settings.judge_halvings)
         self.pool = ImagePool(patch, patch)
+        self._high_pass = settings.judge_high_pass
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, p, p) -> (B, 1, ...) scores."""
+        """(B, 3, p, p) in [-1, 1] -> (B, 1, ...) scores."""
+        if self._high_pass:
+            x = DETAIL * (high_frequencies(x, 9, count_border=False) - 0.5)
         scores: Tensor = self.D(x)
         return scores
 
@@ -47,32 +54,40 @@ class Judge(nn.Module):
         return lsgan_discriminator_loss(self(real), self(shown))
 
 
-class Added(nn.Module):
-    """A generator that makes what is added to its picture."""
+class Translator(nn.Module):
+    """A generator otherwise than CycleGAN's: see `TranslationSettings.skip` and `.noise`."""
 
-    def __init__(self, change: nn.Module) -> None:
+    def __init__(self, generator: ResnetGenerator, *, skip: bool, noise: bool) -> None:
         super().__init__()
-        self.change = change
+        self.generator = generator
+        self._skip = skip
+        self._noise = noise
+        if skip:
+            *_, last = (layer for layer in generator.modules() if isinstance(layer, nn.Conv2d))
+            nn.init.zeros_(last.weight)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, h, w) in [-1, 1] -> the same shape, not clipped."""
-        y: Tensor = x + self.change(x)
-        return y
+    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
+        """(B, 3, h, w) in [-1, 1], and standard normal noise like it (none: zeros) -> like x, with `skip` not clipped.
+
+        Without `noise` z has no part in it.
+        """
+        seen = torch.cat((x, torch.zeros_like(x) if z is None else z), 1) if self._noise else x
+        y: Tensor = self.generator(seen)
+        return x + y if self._skip else y
 
 
 class CycleGAN:
     """The four networks of Eq. (2).  patch: pixels a side of what they are trained on."""
 
     def __init__(self, settings: TranslationSettings, patch: int) -> None:
-        generators = [ResnetGenerator(settings.features, settings.blocks, settings.norm) for _ in range(2)]
-        self.G_s2r, self.G_r2s = (Added(generator) if settings.skip else generator for generator in generators)
-        self.D_r, self.D_s = (Judge(settings.judge_features, patch) for _ in range(2))
-        for network in (self.G_s2r, self.G_r2s, self.D_r, self.D_s):
-            normal_(network)
+        self.G_s2r, self.G_r2s = _generator(settings, noise=settings.noise), _generator(settings, noise=False)
+        self.D_r, self.D_s = (Judge(settings, patch) for _ in range(2))
+        for judge in (self.D_r, self.D_s):
+            _initialise(judge, settings.judge_norm, SLOPE)
 
-    def translated(self, pictures: Pictures) -> Pictures:
-        """Approximated ones of each kind: G_r2s(I_real), G_s2r(I_syn)."""
-        return Pictures(self.G_r2s(pictures.real), self.G_s2r(pictures.syn))
+    def translated(self, pictures: Pictures, z: Tensor | None = None) -> Pictures:
+        """Approximated ones of each kind: G_r2s(I_real), G_s2r(I_syn).  z: `noise` for those, where G_s2r takes it."""
+        return Pictures(self.G_r2s(pictures.real), self._spoilt(pictures.syn, z))
 
     def generator_terms(self, pictures: Pictures, fakes: Pictures, weights: LossSettings) -> Terms:
         """L_1, Eq. (2), what the generators pay, weighted; each term is the sum of both directions.
@@ -98,12 +113,40 @@ class CycleGAN:
         }
 
     @torch.no_grad()
-    def approximated(self, y: Tensor) -> Tensor:
-        """I^_real = G_s2r(I_syn), to look at or to learn from: (B, 3, h, w) RGB in [0, 1] -> the same."""
+    def approximated(self, y: Tensor, z: Tensor | None = None) -> Tensor:
+        """I^_real = G_s2r(I_syn), to look at or to learn from: (B, 3, h, w) RGB in [0, 1] -> the same.
+
+        z: `noise` for it; without any always the same.
+        """
         self.G_s2r.eval()  # by the statistics that it has learnt, and without learning any
-        approximated = to_unit(self.G_s2r(from_unit(y)))
+        approximated = to_unit(self._spoilt(from_unit(y), noise(y.shape, (0,)) if z is None else z))
         self.G_s2r.train()
         return approximated
+
+    def _spoilt(self, x: Tensor, z: Tensor | None) -> Tensor:
+        y: Tensor = (
+            self.G_s2r(x, None if z is None else z.to(x)) if isinstance(self.G_s2r, Translator) else self.G_s2r(x)
+        )
+        return y
+
+
+def _generator(settings: TranslationSettings, *, noise: bool) -> nn.Module:
+    channels = 6 if noise else 3
+    generator = ResnetGenerator(settings.features, settings.blocks, settings.norm, settings.halvings, channels)
+    _initialise(generator, settings.norm)
+    return Translator(generator, skip=settings.skip, noise=noise) if settings.skip or noise else generator
+
+
+def _initialise(network: nn.Module, norm: Norm, slope: float = 0.0) -> None:
+    if norm == "none":
+        he_(network, slope)
+    else:
+        normal_(network)
+
+
+def noise(shape: Sequence[int], seed: tuple[int, ...]) -> Tensor:
+    """Standard normal numbers in `shape`."""
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape, np.float32))
 
 
 def from_unit(x: Tensor) -> Tensor:

@@ -4,9 +4,9 @@ Both take RGB in [0, 255], as everything in this room does, and return C of Eq. 
 Both look at high frequencies only, as in the released code: colours and levels are the business of the other losses.
 """
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from upscale_cli.networks.high_frequencies import high_frequencies
 from upscale_cli.networks.vgg_discriminator import SLOPE, VggDiscriminator
 
 
@@ -54,13 +54,3 @@ class DiscriminatorY(nn.Module):
         y = y / 255
         logits: Tensor = self.net(high_frequencies(y, 5, count_border=False) if self.high_pass else y)
         return logits
-
-
-def high_frequencies(x: Tensor, size: int, *, count_border: bool) -> Tensor:
-    """0.5 + 0.5 (x - mean of size x size pixels); (B, 3, H, W) in any range -> float32 of the same shape.
-
-    count_border: whether zeros beyond the border count in the mean; if not, it is that of the pixels which are there.
-    """
-    x = x.float()
-    mean = F.avg_pool2d(x, size, stride=1, padding=size // 2, count_include_pad=count_border)
-    return 0.5 + 0.5 * (x - mean)
