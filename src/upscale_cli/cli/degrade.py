@@ -76,8 +76,8 @@ def degrade_command(
     ] = None,
     recursive: options.Recursive = False,
     overwrite: options.Overwrite = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON line per picture on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
 ) -> int:
     """Spoil sharp pictures as cameras and file formats do: low-resolution PNGs, and a manifest of what was drawn.
 

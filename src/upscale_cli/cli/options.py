@@ -22,6 +22,15 @@ def _complete_with_auto(incomplete: str) -> list[str]:
     return [name for name in ("auto",) if name.startswith(incomplete)] + complete_models(incomplete)
 
 
+Inputs = Annotated[list[str], typer.Argument(metavar="INPUT", help="Pictures, folders, globs, or - for stdin.")]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="A file, a folder, a template like '{stem}_big.png', or - for stdout. Default: beside the input.",
+    ),
+]
 Model = Annotated[
     str | None,
     typer.Option(
@@ -38,6 +47,12 @@ SelfEnsemble = Annotated[
 ]
 Tile = Annotated[
     str, typer.Option("-t", "--tile", metavar="auto|0|N", help="Tile side in input pixels; the result is the same.")
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory", metavar="SIZE", help="At most so much memory, as in 2G. Default: 60 % of what is free, at most 4G."
+    ),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda[:i]|mps|xpu", help="Where to compute.")]
 Precision = Annotated[
@@ -56,9 +71,20 @@ Fuse = Annotated[
         rich_help_panel="Fusion",
     ),
 ]
+Format = Annotated[
+    str | None, typer.Option("-f", "--format", help="png, jpg, webp, tif, bmp, ppm or avif. Default: png.")
+]
+Quality = Annotated[int | None, typer.Option("--quality", help="For JPEG, WebP and AVIF; WebP's 100 is lossless.")]
 Offline = Annotated[bool, typer.Option("--offline", help="No network: the model must be here.")]
 Recursive = Annotated[bool, typer.Option("-r", "--recursive", help="Folders with all that is below.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over existing outputs.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+Metadata = Annotated[
+    bool, typer.Option("--metadata/--no-metadata", help="Keep EXIF and note how the picture was made.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON line per picture on stdout.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Settings and notes of every picture.")]
 
 
 def checked_precision(precision: str) -> str:

@@ -20,15 +20,8 @@ _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 def run_command(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Pictures, folders, globs, or - for stdin.")],
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="A file, a folder, a template like '{stem}_big.png', or - for stdout. Default: beside the input.",
-        ),
-    ] = None,
+    inputs: options.Inputs,
+    output: options.Output = None,
     model: options.Model = None,
     scale: Annotated[
         float | None, typer.Option("-s", "--scale", help="By how much; other than x4 is resampled from x4.")
@@ -41,14 +34,7 @@ def run_command(
         typer.Option("--projection", metavar="official|off", help="SRResCycGAN's projection by the noise estimate."),
     ] = "official",
     tile: options.Tile = "auto",
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            "--memory",
-            metavar="SIZE",
-            help="At most so much memory, as in 2G. Default: 60 % of what is free, at most 4G.",
-        ),
-    ] = None,
+    memory: options.Memory = None,
     tile_statistics: Annotated[
         str,
         typer.Option(
@@ -105,23 +91,17 @@ def run_command(
     ] = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    output_format: Annotated[
-        str | None, typer.Option("-f", "--format", help="png, jpg, webp, tif, bmp, ppm or avif. Default: png.")
-    ] = None,
-    quality: Annotated[
-        int | None, typer.Option("--quality", help="For JPEG, WebP and AVIF; WebP's 100 is lossless.")
-    ] = None,
+    output_format: options.Format = None,
+    quality: options.Quality = None,
     suffix: Annotated[str | None, typer.Option("--suffix", help="Behind the name, instead of _x4_MODEL.")] = None,
     recursive: options.Recursive = False,
     overwrite: options.Overwrite = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    metadata: Annotated[
-        bool, typer.Option("--metadata/--no-metadata", help="Keep EXIF and note how the picture was made.")
-    ] = True,
+    dry_run: options.DryRun = False,
+    metadata: options.Metadata = True,
     offline: options.Offline = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON line per picture on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Settings and notes of every picture.")] = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> int:
     """Upscale pictures. Existing outputs are left alone; bad pictures are named and the others done."""
     from upscale_cli.cli.console import run_console

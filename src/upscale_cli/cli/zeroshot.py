@@ -14,15 +14,8 @@ _LEARNING = "Learning"
 
 
 def zeroshot_command(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", help="Pictures, folders, globs, or - for stdin.")],
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="A file, a folder, a template like '{stem}_big.png', or - for stdout. Default: beside the input.",
-        ),
-    ] = None,
+    inputs: options.Inputs,
+    output: options.Output = None,
     scale: Annotated[
         float,
         typer.Option("-s", "--scale", help="By how much, up to 8; other than x2 is resampled from x2. Default: 2."),
@@ -83,32 +76,19 @@ def zeroshot_command(
     ] = False,
     self_ensemble: options.SelfEnsemble = False,
     tile: options.Tile = "auto",
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            "--memory",
-            metavar="SIZE",
-            help="At most so much memory, as in 2G. Default: 60 % of what is free, at most 4G.",
-        ),
-    ] = None,
+    memory: options.Memory = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    output_format: Annotated[
-        str | None, typer.Option("-f", "--format", help="png, jpg, webp, tif, bmp, ppm or avif. Default: png.")
-    ] = None,
-    quality: Annotated[
-        int | None, typer.Option("--quality", help="For JPEG, WebP and AVIF; WebP's 100 is lossless.")
-    ] = None,
+    output_format: options.Format = None,
+    quality: options.Quality = None,
     suffix: Annotated[str | None, typer.Option("--suffix", help="Behind the name, instead of _x2_dualsr.")] = None,
     recursive: options.Recursive = False,
     overwrite: options.Overwrite = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    metadata: Annotated[
-        bool, typer.Option("--metadata/--no-metadata", help="Keep EXIF and note how the picture was made.")
-    ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON line per picture on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Settings and notes of every picture.")] = False,
+    dry_run: options.DryRun = False,
+    metadata: options.Metadata = True,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> int:
     """Upscale each picture with a network that learns from it alone; minutes for each. Else as 'upscale run'."""
     from upscale_cli.cli.console import run_console
