@@ -21,11 +21,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from PIL import Image
 from safetensors import safe_open
 
 from page import write
 from upscale_cli.config.toml_text import to_toml
-from upscale_cli.imaging.files import SUFFIXES
+from upscale_cli.degradation.motion import shift
+from upscale_cli.imaging.files import SUFFIXES, read_picture
 from upscale_cli.training.recipe import Tables, merged, override_tables
 from upscale_cli.training.state import saved_states
 
@@ -61,7 +63,7 @@ ADVERSARIAL: Tables = {
 """CycleSRGAN's weights ("Training details"); a discriminator and features that need no VGG-19 are ours."""
 COLUMNS: dict[str, Tables] = {
     "SR_syn": {"course": "synthetic"},
-    "SR_paired": {"course": "paired", "data": {"lr": "partners"}},
+    "SR_paired": {"course": "paired", "data": {"train": "aligned", "lr": "partners"}},
     "Cycle+SR": {"course": "apart", "data": {"lr": "photos"}},
     "CycleSR": {"course": "joint", "data": {"lr": "photos"}},
     "CycleSRGAN": {"course": "joint", "data": {"lr": "photos"}, **ADVERSARIAL},
@@ -122,6 +124,18 @@ def degrade(track: str, folder: Path, test: Path) -> None:
     """Low resolution of everything: of the good pictures for SR_paired alone."""
     for sharp, low in ((folder.parent / "good", "partners"), (folder.parent / "others", "photos"), (test, "test")):
         upscale("degrade", f"{sharp}/", "-o", folder / low, "--recipe", track, "--quiet")
+    align(folder.parent / "good", folder / "partners", folder / "aligned")
+
+
+def align(good: Path, low: Path, aligned: Path) -> None:
+    """The good pictures shifted as their partners in `low` are: "a preprocessing of alignment" ("Baselines")."""
+    aligned.mkdir(exist_ok=True)
+    for line in (low / "manifest.jsonl").read_text(encoding="utf-8").splitlines():
+        made = json.loads(line)
+        source = good / Path(made["source"]).name
+        path = aligned / f"{source.stem}.png"
+        if not path.exists():
+            Image.fromarray(shift(read_picture(source).pixels, *(made["shift"] or (0, 0))).squeeze()).save(path)
 
 
 def steps_of(model: Path) -> int:

@@ -102,6 +102,16 @@ def test_noise_is_made_something_of_where_nothing_must_be_made_again():
         assert terms["cyc"].item() == pytest.approx(10 * sum(d.abs().mean().item() for d in again), rel=1e-4)
 
 
+@torch.no_grad()
+def test_noise_begins_white_and_four_levels_strong_whatever_the_colour():
+    cycle = _cycle(norm="none", skip=True, noise=True)
+    for level in (0.1, 0.5, 0.9):
+        grey = torch.full((1, 3, 64, 64), level)
+        added = 255 * (cycle.approximated(grey) - grey)
+        assert added.std().item() == pytest.approx(3.8, rel=0.1)
+        assert (added[..., 1:] * added[..., :-1]).mean().abs() < 1
+
+
 def test_what_is_looked_at_is_spoilt_by_the_same_noise_each_time():
     cycle, y = _cycle(norm="none", noise=True), torch.rand(2, 3, 24, 24)
     assert torch.equal(cycle.approximated(y), cycle.approximated(y))

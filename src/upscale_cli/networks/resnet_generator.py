@@ -20,7 +20,6 @@ class ResnetGenerator(nn.Module):
 
     features: maps of the first convolution, twice as many with each halving.  blocks: residual blocks (CycleGAN: 9, or
     6 for pictures of 128 pixels).  norm: instance norm has neither parameters nor a memory.  (none: ours.)
-    channels: of what it is given (ours: more than RGB).
     The official initialisation is `normal_` of `networks/initialisation.py`.
     """
 
@@ -30,13 +29,12 @@ class ResnetGenerator(nn.Module):
         blocks: int = 9,
         norm: Norm = "instance",
         halvings: int = HALVINGS,
-        channels: int = 3,
     ) -> None:
         super().__init__()
         widths = [features * 2**step for step in range(halvings + 1)]
         # Batch norm has a bias of its own; the official code keeps the convolution's before instance norm.
         bias = norm != "batch"
-        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(channels, features, 7, bias=bias)]
+        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(3, features, 7, bias=bias)]
         layers += _normed(features, norm)
         for before, width in pairwise(widths):
             layers += [nn.Conv2d(before, width, 3, stride=2, padding=1, bias=bias), *_normed(width, norm)]

@@ -106,9 +106,8 @@ class Training:
     def _noise(self, number: int) -> Tensor:
         """What G_s2r is given in this step, of this process' part of the batch."""
         s = self.settings
-        return own_part(
-            noise((s.batch, 3, s.patch, s.patch), (s.seed, number, 0, 3))
-        )  # not what anything else is drawn by
+        seed = (s.seed, number, 0, 3)  # not what samples or pools are drawn by
+        return own_part(noise((s.batch, 3, s.patch, s.patch), seed))
 
     def _super_resolve(self, y: Tensor, x: Tensor, update: Update, terms: Terms | None = None) -> None:
         """Eq. (4), then what D_h pays.  terms: of Eq. (2), where y is the translators' and they learn from both."""
@@ -162,11 +161,10 @@ class Training:
         groups = {"network": Group({"G_l2h": self.network}, optimiser)}
         if self.cycle is not None:
             rates = self.settings.translation
-            translating, judging = (
-                optimiser.model_copy(update={"lr": r}) for r in (rates.lr, rates.judge_lr or rates.lr)
-            )
-            groups["translators"] = Group({"G_s2r": self.cycle.G_s2r, "G_r2s": self.cycle.G_r2s}, translating)
-            groups["judges"] = Group({"D_r": self.cycle.D_r, "D_s": self.cycle.D_s}, judging, adversary=True)
+            own = optimiser.model_copy(update={"lr": rates.lr})
+            judges = optimiser.model_copy(update={"lr": rates.judge_lr or rates.lr})
+            groups["translators"] = Group({"G_s2r": self.cycle.G_s2r, "G_r2s": self.cycle.G_r2s}, own)
+            groups["judges"] = Group({"D_r": self.cycle.D_r, "D_s": self.cycle.D_s}, judges, adversary=True)
         if self.D_h is not None:
             groups["discriminator"] = Group({"D_h": self.D_h}, optimiser, adversary=True)
         return groups

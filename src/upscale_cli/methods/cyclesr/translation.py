@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upscale_cli.losses.content import content_loss
@@ -21,6 +22,10 @@ from upscale_cli.networks.resnet_generator import ResnetGenerator
 from upscale_cli.training.processes import gathered, own_part
 
 Terms = dict[str, Tensor]
+GRAIN = 16
+"""Features from which noise's strength is told."""
+HASTE = 8.0
+"""By what that strength learns quicker than the rate of a whole generator lets it."""
 DETAIL = 8.0
 """By what high frequencies are multiplied, which then fill about as much of [-1, 1] as pictures do."""
 
@@ -54,26 +59,43 @@ class Judge(nn.Module):
         return lsgan_discriminator_loss(self(real), self(shown))
 
 
+class Grain(nn.Module):
+    """A camera's noise: its strength depends on the picture's colour, and neighbours may share some of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        last = nn.Conv2d(GRAIN, 3, 1)
+        self.strength = nn.Sequential(nn.Conv2d(3, GRAIN, 1), nn.ReLU(), last)
+        self.spread = nn.Conv2d(3, 3, 5, padding=2, bias=False)
+        assert last.bias is not None
+        nn.init.zeros_(last.weight)
+        nn.init.constant_(last.bias, -3.5 / HASTE)  # four grey levels
+        nn.init.dirac_(self.spread.weight)
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        """(B, 3, h, w) in [-1, 1], and standard normal noise like it -> what is to be added."""
+        added: Tensor = self.spread(F.softplus(HASTE * self.strength(x)) * z)
+        return added
+
+
 class Translator(nn.Module):
     """A generator otherwise than CycleGAN's: see `TranslationSettings.skip` and `.noise`."""
 
     def __init__(self, generator: ResnetGenerator, *, skip: bool, noise: bool) -> None:
         super().__init__()
         self.generator = generator
+        self.grain = Grain() if noise else None
         self._skip = skip
-        self._noise = noise
         if skip:
             *_, last = (layer for layer in generator.modules() if isinstance(layer, nn.Conv2d))
             nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        """(B, 3, h, w) in [-1, 1], and standard normal noise like it (none: zeros) -> like x, with `skip` not clipped.
-
-        Without `noise` z has no part in it.
-        """
-        seen = torch.cat((x, torch.zeros_like(x) if z is None else z), 1) if self._noise else x
-        y: Tensor = self.generator(seen)
-        return x + y if self._skip else y
+        """(B, 3, h, w) in [-1, 1], and standard normal noise like it where there is some -> like x, not clipped."""
+        y: Tensor = self.generator(x)
+        if self._skip:
+            y = x + y
+        return y if self.grain is None or z is None else y + self.grain(y, z)
 
 
 class CycleGAN:
@@ -124,15 +146,13 @@ class CycleGAN:
         return approximated
 
     def _spoilt(self, x: Tensor, z: Tensor | None) -> Tensor:
-        y: Tensor = (
-            self.G_s2r(x, None if z is None else z.to(x)) if isinstance(self.G_s2r, Translator) else self.G_s2r(x)
-        )
+        seen = (x,) if z is None or not isinstance(self.G_s2r, Translator) else (x, z.to(x))
+        y: Tensor = self.G_s2r(*seen)
         return y
 
 
 def _generator(settings: TranslationSettings, *, noise: bool) -> nn.Module:
-    channels = 6 if noise else 3
-    generator = ResnetGenerator(settings.features, settings.blocks, settings.norm, settings.halvings, channels)
+    generator = ResnetGenerator(settings.features, settings.blocks, settings.norm, settings.halvings)
     _initialise(generator, settings.norm)
     return Translator(generator, skip=settings.skip, noise=noise) if settings.skip or noise else generator
 
