@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from upscale_cli.services.zeroshot_worker import passes_for
+
 Upscale = Callable[..., Any]
 STEPS = ("--steps", "2")
 
@@ -111,6 +113,20 @@ def test_other_scales_are_resampled(upscale: Upscale, picture: Path) -> None:
     assert upscale("zeroshot", "a.png", *STEPS, "-s", "3").code == 0
     with Image.open("a_x3_dualsr.png") as image:
         assert image.size == (216, 192)
+
+
+@pytest.mark.parametrize(("scale", "passes"), [(None, 1), (1.5, 1), (2, 1), (3, 1), (4, 2), (7.9, 2), (8, 3)])
+def test_passes_do_not_surpass_the_scale(scale: float | None, passes: int) -> None:
+    assert passes_for(scale) == passes
+
+
+def test_four_times_is_the_network_twice(upscale: Upscale, picture: Path) -> None:
+    assert upscale("zeroshot", "a.png", *STEPS, "-s", "4").code == 0
+    assert upscale("zeroshot", "a.png", *STEPS).code == 0
+    with Image.open("a_x4_dualsr.png") as four, Image.open("a_x2_dualsr.png") as two:
+        assert four.size == (288, 256)
+        resampled = np.asarray(two.resize(four.size, Image.Resampling.LANCZOS), float)
+        assert np.abs(np.asarray(four, float) - resampled).mean() > 1
 
 
 def test_a_known_kernel_is_taken_and_not_learned(upscale: Upscale, picture: Path) -> None:

@@ -62,6 +62,7 @@ MADE_UP = {
         "rwsr", {"groups": 1, "blocks": 2, "features": 16, "reduction": 4, "padding": "replicate"}
     ),
     "dualsr": MadeUp("dualsr", {"features": 16}),
+    "dualsr-x4": MadeUp("dualsr", {"features": 16, "passes": 2}),
     "cyclesr-vdsr": MadeUp("cyclesr", {"features": 16, "blocks": 4}, _LOUD, _NO_BATCH),
     "cyclesr-vdsr-replicate": MadeUp(
         "cyclesr", {"features": 16, "blocks": 2, "scale": 3, "padding": "replicate"}, _LOUD, _NO_BATCH

@@ -18,7 +18,11 @@ def zeroshot_command(
     output: options.Output = None,
     scale: Annotated[
         float,
-        typer.Option("-s", "--scale", help="By how much, up to 8; other than x2 is resampled from x2. Default: 2."),
+        typer.Option(
+            "-s",
+            "--scale",
+            help="By how much, up to 8; x4 and x8 in two and three passes, others resampled. Default: 2.",
+        ),
     ] = 2.0,
     steps: Annotated[
         int,

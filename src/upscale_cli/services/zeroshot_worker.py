@@ -1,5 +1,6 @@
 """The stages of a picture whose network is learned from itself: those of `upscale_worker`, with a model for each."""
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from upscale_cli.imaging.quality import psnr, ssim
 from upscale_cli.imaging.resize import BICUBIC, resize
 from upscale_cli.imaging.tensors import from_tensor, to_tensor
 from upscale_cli.inference.device import memory_budget
+from upscale_cli.methods.dualsr.config import SCALE
 from upscale_cli.services import picture_job, upscale_worker
 from upscale_cli.services.learning_report import LearningReport, LearningRequest
 from upscale_cli.services.loading import Model
@@ -25,8 +27,7 @@ from upscale_cli.services.picture_learner import BYTES, BYTES_PER_PIXEL, Picture
 from upscale_cli.services.upscale_report import PictureReport, UpscaleRequest
 from upscale_cli.services.upscale_worker import Worker
 
-SKETCH = Model("dualsr", "dualsr", 2, {})
-"""What is known of every picture's network before it is learned."""
+NAME = "dualsr"
 LEARNING = 0.97
 """The share of the time that learning takes, for the progress."""
 _BORDER = 2
@@ -43,7 +44,7 @@ class Watch(upscale_worker.Advance, Protocol):
 class ZeroshotWorker:
     """Learns, then enlarges (a `services.pipeline.Stages`).  budget: bytes for everything together."""
 
-    name, sha256 = SKETCH.name, ""
+    name, sha256 = NAME, ""
 
     def __init__(self, request: UpscaleRequest, learning: LearningRequest, given: Kernel | None, watch: Watch) -> None:
         """given: the kernel, where it is known.  Raises UsageError for a device that is not there."""
@@ -52,11 +53,14 @@ class ZeroshotWorker:
         self._watch = watch
         self._learner = PictureLearner(learning, request.device, given)
         self._workers: dict[Target, Worker] = {}
+        self._passes = passes_for(request.scale)
+        # What is known of every picture's network before it is learned.
+        self._sketch = Model(NAME, NAME, SCALE**self._passes, {"passes": self._passes})
         self.budget = memory_budget(request.memory)
 
     def inspect(self, target: Target) -> Job:
         """The job, from the picture's header.  Raises PictureError, UsageError for one that cannot be done."""
-        job = picture_job.inspect(target, self._request, SKETCH.scale)
+        job = picture_job.inspect(target, self._request, self._sketch.scale)
         width, height = job.header.width, job.header.height
         self._learner.check_size(target.source.name, width, height)
         self._check_reference(job)
@@ -65,7 +69,7 @@ class ZeroshotWorker:
 
     def plan(self, target: Target) -> PictureReport:
         """What would be done.  Raises PictureError, UsageError as `inspect`."""
-        return Worker(SKETCH, self._request, self._watch, self.budget).planned(self.inspect(target))
+        return Worker(self._sketch, self._request, self._watch, self.budget).planned(self.inspect(target))
 
     def read(self, job: Job) -> Job:
         """Decodes the picture.  Raises PictureError for a damaged one, or for want of memory."""
@@ -76,14 +80,15 @@ class ZeroshotWorker:
         started, given, name = time.monotonic(), job.picture, job.target.source.name
         assert given is not None
         truth = None if self._learning.reference is None else read_picture(self._learning.reference)
-        learned = self._learner.learn(
-            name, given, truth if job.size == job.network_size else None, _Share(self._watch, 0, LEARNING)
-        )
+        comparable = job.size == (SCALE * given.width, SCALE * given.height)
+        learned = self._learner.learn(name, given, truth if comparable else None, _Share(self._watch, 0, LEARNING))
+        options = {**learned.model.options, "passes": self._passes}
+        model = replace(learned.model, scale=self._sketch.scale, options=options)
         if job.gate_path is not None:
             with naming_failures(job.gate_path, 0):
                 job.gate_path.parent.mkdir(parents=True, exist_ok=True)
             write_kernel(learned.kernel, job.gate_path)
-        worker = Worker(learned.model, self._request, _Share(self._watch, LEARNING, 1), self.budget)
+        worker = Worker(model, self._request, _Share(self._watch, LEARNING, 1), self.budget)
         job = worker.compute(job)
         assert job.report is not None
         assert job.picture is not None
@@ -109,6 +114,12 @@ class ZeroshotWorker:
                 f"{job.target.source.name} has {job.size[0]} x {job.size[1]}",
                 "name the picture that it was made from",
             )
+
+
+def passes_for(scale: float | None) -> int:
+    """How often the network is run: as often as it does not surpass the scale; the rest is resampled, which came out
+    nearer to the original than to surpass it and resample down (x3, docs/benchmarks.md)."""
+    return 1 if scale is None else max(1, math.floor(math.log2(scale)))
 
 
 class _Share:

@@ -6,9 +6,11 @@ from typing import Any
 from torch import Tensor
 
 from upscale_cli.config.toml_file import parse
+from upscale_cli.inference.cascade import Cascade
 from upscale_cli.inference.device import Placement
+from upscale_cli.inference.network import Network
 from upscale_cli.methods.dualsr.config import GeneratorSettings
-from upscale_cli.methods.dualsr.generator import SCALE, Generator
+from upscale_cli.methods.dualsr.generator import Generator
 from upscale_cli.methods.dualsr.network import UpNetwork
 from upscale_cli.networks.unit_range import UnitRange
 
@@ -33,18 +35,20 @@ def build(
     placement: Placement,
     *,
     projection: bool = True,  # noqa: ARG001 - this method has none
-) -> UpNetwork:
+) -> Network:
     """G_UP on its device; untrained without a `state`."""
     settings = _settings(options)
     generator = Generator(settings)
     if state is not None:
         generator.load_state_dict(state)
-    return UpNetwork(generator, settings, placement)
+    network = UpNetwork(generator, settings, placement)
+    return network if settings.passes == 1 else Cascade(network, settings.passes)
 
 
 def trainable(options: Mapping[str, Any]) -> UnitRange:
     """The untrained network for whoever trains it."""
-    return UnitRange(Generator(_settings(options)), SCALE)
+    settings = _settings(options)
+    return UnitRange(Generator(settings), settings.scale)
 
 
 def _settings(options: Mapping[str, Any]) -> GeneratorSettings:

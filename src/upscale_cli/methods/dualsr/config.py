@@ -7,6 +7,8 @@ from pydantic import Field
 from upscale_cli.config.toml_file import Settings
 from upscale_cli.training.settings import OptimiserSettings
 
+SCALE = 2
+"""Of one pass."""
 _BETAS = (0.5, 0.999)
 
 
@@ -15,6 +17,13 @@ class GeneratorSettings(Settings):
 
     features: int = Field(default=64, ge=1)
     """Feature maps of every convolution but the last (released code: 64)."""
+    passes: int = Field(default=1, ge=1, le=3)
+    """How often it is run, each time on what it has made: x2, x4 or x8 (the paper: once, and asks for more)."""
+
+    @property
+    def scale(self) -> int:
+        """Output pixels per input pixel and side, after all passes."""
+        return int(SCALE**self.passes)
 
 
 class LossSettings(Settings):

@@ -8,20 +8,23 @@ from torch import Tensor, nn
 
 from upscale_cli.inference.borders import padded
 from upscale_cli.inference.tiling import Edges
-from upscale_cli.methods.dualsr.config import GeneratorSettings
+from upscale_cli.methods.dualsr.config import SCALE, GeneratorSettings
 from upscale_cli.networks.reduced_precision import reduced
 
-SCALE = 2
 DEPTH = 8
 """3x3 convolutions, and so the receptive field's radius in output pixels."""
 
 
 class Generator(nn.Module):
-    """G_UP with the official parameter names; (B, 3, h, w) RGB in [0, 1] -> (B, 3, 2h, 2w), not clamped."""
+    """G_UP with the official parameter names; (B, 3, h, w) RGB in [0, 1] -> (B, 3, 2h, 2w), not clamped.
+
+    With more than one of `settings.passes` it goes on from what it has made, clamped.
+    """
 
     def __init__(self, settings: GeneratorSettings | None = None) -> None:
         super().__init__()
-        features = (settings or GeneratorSettings()).features
+        settings = settings or GeneratorSettings()
+        features, self._passes = settings.features, settings.passes
         widths = [3, *[features] * (DEPTH - 1), 3]
         layers: list[nn.Module] = []
         for before, width in pairwise(widths):
@@ -37,10 +40,12 @@ class Generator(nn.Module):
 
     def forward(self, x: Tensor, body: torch.dtype = torch.float32) -> Tensor:
         """up(x) + residual, the convolutions in the number format `body`."""
-        upsampled = upsample(x)
-        with reduced(x, body):
-            residual: Tensor = self.model(upsampled)
-        return upsampled + residual.float()
+        for done in range(self._passes):
+            upsampled = upsample(x.clamp(0, 1) if done else x)
+            with reduced(x, body):
+                residual: Tensor = self.model(upsampled)
+            x = upsampled + residual.float()
+        return x
 
     def residual(self, upsampled: Tensor, edges: Edges) -> Tensor:
         """What is added to a tile of the upsampled picture, (B, 3, H, W): zeros beyond the sides that are borders of

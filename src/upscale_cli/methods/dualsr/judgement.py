@@ -12,8 +12,8 @@ from upscale_cli.imaging.niqe import niqe
 from upscale_cli.imaging.picture import Samples
 from upscale_cli.imaging.quality import psnr, ssim
 from upscale_cli.imaging.tensors import from_tensor, to_tensor
+from upscale_cli.methods.dualsr.config import SCALE
 from upscale_cli.methods.dualsr.downsampler import downsample, shaved
-from upscale_cli.methods.dualsr.generator import SCALE
 from upscale_cli.methods.dualsr.imresize import doubled
 from upscale_cli.methods.dualsr.kernels import Kernel, widths
 

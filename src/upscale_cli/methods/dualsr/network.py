@@ -8,8 +8,8 @@ from torch import Tensor
 from upscale_cli.inference.borders import cropped, trimmed
 from upscale_cli.inference.device import Placement
 from upscale_cli.inference.tiling import Frame
-from upscale_cli.methods.dualsr.config import GeneratorSettings
-from upscale_cli.methods.dualsr.generator import DEPTH, SCALE, Generator, upsample
+from upscale_cli.methods.dualsr.config import SCALE, GeneratorSettings
+from upscale_cli.methods.dualsr.generator import DEPTH, Generator, upsample
 
 
 class UpNetwork:
