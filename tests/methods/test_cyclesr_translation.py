@@ -97,9 +97,19 @@ def test_noise_is_made_something_of_where_nothing_must_be_made_again():
     assert (noisy[0].real - noisy[1].real).abs().mean() > 0.01
     for fakes in (calm, *noisy):
         terms = cycle.generator_terms(pictures, fakes, LossSettings())
-        nothing = torch.zeros_like(pictures.real)
-        again = cycle.G_s2r(fakes.syn, nothing) - pictures.real, cycle.G_r2s(fakes.real) - pictures.syn
+        again = cycle.G_s2r(fakes.syn) - pictures.real, cycle.G_r2s(fakes.real) - pictures.syn
         assert terms["cyc"].item() == pytest.approx(10 * sum(d.abs().mean().item() for d in again), rel=1e-4)
+
+
+def test_only_the_discriminator_moves_noise():
+    cycle, pictures = _cycle(norm="none", skip=True, noise=True), _pictures()
+    fakes = cycle.translated(pictures, noise(pictures.syn.shape, (1,)))
+    torch.testing.assert_close(fakes.given, fakes.real)
+    terms = cycle.generator_terms(pictures, fakes, LossSettings())
+    grain = list(cycle.G_s2r.get_submodule("grain").parameters())
+    for name, moves in (("cyc", False), ("idt", False), ("adv", True)):
+        gradients = torch.autograd.grad(terms[name], grain, allow_unused=True, retain_graph=True)
+        assert any(g is not None and bool(g.any()) for g in gradients) is moves, name
 
 
 @torch.no_grad()

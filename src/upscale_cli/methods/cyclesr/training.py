@@ -95,7 +95,7 @@ class Training:
             fakes = cycle.translated(pictures, self._noise(number))
             terms = cycle.generator_terms(pictures, fakes, self.settings.loss)
         if self._translated:
-            self._super_resolve(to_unit(fakes.real), batch.hr, update, terms)
+            self._super_resolve(to_unit(fakes.given), batch.hr, update, terms)
         else:
             update("translators", terms)
             self._super_resolve(batch.lr, batch.hr, update)

@@ -60,8 +60,8 @@ class TranslationSettings(Settings):
     skip: bool = False
     """Ours: a generator makes what is added to its picture, and begins by leaving it alone, colours above all."""
     noise: bool = False
-    """Ours, after Bulat et al. (2018), who give noise to such a network: G_s2r adds some, whose strength it learns for
-    each colour; it must else read it from details, which flat areas have none of. In L_cyc and L_id there is none."""
+    """Ours, after Bulat et al. (2018), who give noise to such a network: G_s2r adds some, whose strength for a colour
+    it learns from D_r alone; it must else read noise from details, which flat areas have none of."""
     judge_features: int = Field(default=64, ge=1)
     """Feature maps of the discriminators' first convolution (CycleGAN: 64)."""
     judge_halvings: int = Field(default=3, ge=1, le=4)

@@ -37,6 +37,18 @@ class Pictures(NamedTuple):
     real: Tensor
 
 
+class Fakes(NamedTuple):
+    """What the translators have made of a batch.
+
+    given: what is made again and learnt from. It is `real`, but its noise is not moved by what becomes of it: noise
+    cannot be told again, so that every loss but the discriminator's would rather have none.
+    """
+
+    syn: Tensor
+    real: Tensor
+    given: Tensor
+
+
 class Judge(nn.Module):
     """D_r or D_s: PatchGAN, and the translated pictures that it has been shown, which are saved with it."""
 
@@ -90,12 +102,10 @@ class Translator(nn.Module):
             *_, last = (layer for layer in generator.modules() if isinstance(layer, nn.Conv2d))
             nn.init.zeros_(last.weight)
 
-    def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        """(B, 3, h, w) in [-1, 1], and standard normal noise like it where there is some -> like x, not clipped."""
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, h, w) in [-1, 1] -> the same shape, without noise, with `skip` not clipped."""
         y: Tensor = self.generator(x)
-        if self._skip:
-            y = x + y
-        return y if self.grain is None or z is None else y + self.grain(y, z)
+        return x + y if self._skip else y
 
 
 class CycleGAN:
@@ -107,11 +117,11 @@ class CycleGAN:
         for judge in (self.D_r, self.D_s):
             _initialise(judge, settings.judge_norm, SLOPE)
 
-    def translated(self, pictures: Pictures, z: Tensor | None = None) -> Pictures:
-        """Approximated ones of each kind: G_r2s(I_real), G_s2r(I_syn).  z: `noise` for those, where G_s2r takes it."""
-        return Pictures(self.G_r2s(pictures.real), self._spoilt(pictures.syn, z))
+    def translated(self, pictures: Pictures, z: Tensor | None = None) -> Fakes:
+        """Approximated ones of each kind: G_r2s(I_real), G_s2r(I_syn).  z: `noise` for those, where G_s2r adds some."""
+        return Fakes(self.G_r2s(pictures.real), *self._spoilt(pictures.syn, z))
 
-    def generator_terms(self, pictures: Pictures, fakes: Pictures, weights: LossSettings) -> Terms:
+    def generator_terms(self, pictures: Pictures, fakes: Fakes, weights: LossSettings) -> Terms:
         """L_1, Eq. (2), what the generators pay, weighted; each term is the sum of both directions.
 
         fakes: what they have made of `pictures`.
@@ -119,14 +129,14 @@ class CycleGAN:
         adversarial = lsgan_loss(self.D_r(fakes.real), real=True) + lsgan_loss(self.D_s(fakes.syn), real=True)
         terms = {"adv": adversarial}
         if weights.cycle:
-            back = Pictures(self.G_r2s(fakes.real), self.G_s2r(fakes.syn))
+            back = Pictures(self.G_r2s(fakes.given), self.G_s2r(fakes.syn))
             terms["cyc"] = weights.cycle * _difference(back, pictures)
         if weights.cycle and weights.identity:
             same = Pictures(self.G_r2s(pictures.syn), self.G_s2r(pictures.real))
             terms["idt"] = weights.cycle * weights.identity * _difference(same, pictures)
         return terms
 
-    def discriminator_terms(self, pictures: Pictures, fakes: Pictures, seed: tuple[int, int]) -> Terms:
+    def discriminator_terms(self, pictures: Pictures, fakes: Pictures | Fakes, seed: tuple[int, int]) -> Terms:
         """L_adv^D, Eq. (2).  seed: the run's, and the step's number."""
         rngs = [np.random.default_rng((*seed, 0, kind)) for kind in (1, 2)]  # not those that samples are drawn by
         return {
@@ -141,14 +151,17 @@ class CycleGAN:
         z: `noise` for it; without any always the same.
         """
         self.G_s2r.eval()  # by the statistics that it has learnt, and without learning any
-        approximated = to_unit(self._spoilt(from_unit(y), noise(y.shape, (0,)) if z is None else z))
+        approximated = to_unit(self._spoilt(from_unit(y), noise(y.shape, (0,)) if z is None else z)[0])
         self.G_s2r.train()
         return approximated
 
-    def _spoilt(self, x: Tensor, z: Tensor | None) -> Tensor:
-        seen = (x,) if z is None or not isinstance(self.G_s2r, Translator) else (x, z.to(x))
-        y: Tensor = self.G_s2r(*seen)
-        return y
+    def _spoilt(self, x: Tensor, z: Tensor | None) -> tuple[Tensor, Tensor]:
+        """`Fakes.real` and `Fakes.given`."""
+        y = self.G_s2r(x)
+        if z is None or not isinstance(self.G_s2r, Translator) or self.G_s2r.grain is None:
+            return y, y
+        added = self.G_s2r.grain(y, z.to(y))
+        return y + added, y + added.detach()
 
 
 def _generator(settings: TranslationSettings, *, noise: bool) -> nn.Module:
