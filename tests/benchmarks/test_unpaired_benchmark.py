@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -35,7 +36,8 @@ def pictures(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def arguments(benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> argparse.Namespace:
-    typed = ["unpaired.py", "pictures", "test", "-o", str(tmp_path), "--steps", "80", "--set", "generator.scale=2"]
+    typed = ["unpaired.py", "pictures", "test", "-o", str(tmp_path), "--steps", "80", "--pretrain", "20"]
+    typed += ["--set", "generator.scale=2"]
     monkeypatch.setattr(sys, "argv", typed)
     parsed: argparse.Namespace = benchmark.parse()
     return parsed
@@ -46,22 +48,26 @@ def test_every_column_of_every_track_is_a_recipe(
 ) -> None:
     for track in benchmark.TRACKS:
         assert track in RECIPES
-        for folder in (tmp_path / "good", tmp_path / track / "partners", tmp_path / track / "photos"):
-            folder.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "good").mkdir(exist_ok=True)
+        for folder in ("partners", "aligned", "photos"):
+            (tmp_path / track / folder).mkdir(parents=True)
         settings: dict[str, Any] = {}
         for column in benchmark.COLUMNS:
             path = tmp_path / track / f"{column}.toml"
             path.write_text(benchmark.to_toml(benchmark.recipe(track, column, arguments)), encoding="utf-8")
             settings[column] = read_settings(path, ())
-        assert {each.data.train for each in settings.values()} == {tmp_path / "good"}
-        assert settings["SR_paired"].data.lr == tmp_path / track / "partners"
+        paired = settings["SR_paired"].data
+        assert (paired.train, paired.lr) == (tmp_path / track / "aligned", tmp_path / track / "partners")
+        unpaired = [each for name, each in settings.items() if name != "SR_paired"]
+        assert {each.data.train for each in unpaired} == {tmp_path / "good"}
         translating = [settings[name] for name in ("Cycle+SR", "CycleSR", "CycleSRGAN")]
         assert {each.data.lr for each in translating} == {tmp_path / track / "photos"}
         assert len({json.dumps(each.generator.model_dump(mode="json")) for each in settings.values()}) == 1
         assert settings["CycleSR"].generator.scale == 2
         # The second stage of each has as many steps on what the column learns from.
-        assert {each.max_steps for name, each in settings.items() if name != "Cycle+SR"} == {80}
-        assert (settings["Cycle+SR"].max_steps, settings["Cycle+SR"].pretrain_steps) == (160, 80)
+        assert {each.max_steps - each.pretrain_steps for each in translating} == {80}
+        assert [each.pretrain_steps for each in translating] == [80, 20, 20]
+        assert {settings[name].max_steps for name in ("SR_syn", "SR_paired")} == {80}
         assert settings["CycleSRGAN"].loss.gan
         assert not settings["CycleSR"].loss.gan
 
@@ -71,6 +77,20 @@ def test_the_halves_share_nothing(benchmark: ModuleType, pictures: Path, tmp_pat
         benchmark.halve(pictures, tmp_path / "good", tmp_path / "others")
     names = [[path.name for path in sorted((tmp_path / half).iterdir())] for half in ("good", "others")]
     assert names == [["0.png", "1.png"], ["2.png", "3.png", "4.png"]]
+
+
+def test_good_pictures_are_shifted_as_their_partners_are(benchmark: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "good").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 20, 3), np.uint8)
+    for name in ("a.png", "b.png"):
+        Image.fromarray(pixels).save(tmp_path / "good" / name)
+    made = [{"source": f"elsewhere/{name}", "shift": shift} for name, shift in (("a.png", [-3, 2]), ("b.png", None))]
+    (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, made)), encoding="utf-8")
+    for _ in range(2):  # a second run finds what the first has made
+        benchmark.align(tmp_path / "good", tmp_path, tmp_path / "aligned")
+    moved, kept = (np.asarray(Image.open(tmp_path / "aligned" / name)) for name in ("a.png", "b.png"))
+    assert np.array_equal(kept, pixels)
+    assert np.array_equal(moved[:-3, 2:], pixels[3:, :-2])
 
 
 def test_a_run_is_begun_gone_on_with_and_left_alone(
