@@ -73,10 +73,8 @@ COLUMNS: dict[str, Tables] = {
 
 def recipe(track: str, column: str, arguments: argparse.Namespace) -> Tables:
     """The recipe of a column; its paths are relative to the track's folder, where it lies."""
-    steps, before = (
-        arguments.steps,
-        {"Cycle+SR": arguments.steps, "CycleSR": arguments.pretrain, "CycleSRGAN": arguments.pretrain}.get(column, 0),
-    )
+    steps = arguments.steps
+    before = {"Cycle+SR": steps, "CycleSR": arguments.pretrain, "CycleSRGAN": arguments.pretrain}.get(column, 0)
     common: Tables = {
         "name": column.lower().replace("_", "-").replace("+", "-"),
         "method": "cyclesr",

@@ -111,7 +111,7 @@ def write_unpaired_recipe(folder: Path, **values: Any) -> Path:
     lines = [f"{key} = {value}" for key, value in top.items()]
     lines += ["[data]", 'train = "good"', 'lr = "real"', 'holdout = ["c"]']
     lines += ["[generator]", "features = 4", "blocks = 2", "[optimiser]", 'schedule = "linear"', "clip_norm = 50"]
-    lines += ["[translation]", "features = 2", "blocks = 1", "judge_features = 2"]
+    lines += ["[translation]", "features = 2", "blocks = 1", "judge_features = 2", "noise = true"]
     path = folder / "cycle.toml"
     path.write_text("\n".join(lines))
     return path

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MODEL = "dualsr"
 SCALE = 2
-"""What the network gives; other scales are resampled from it."""
+"""What the network gives in one pass."""
 
 
 def adapt_to_images(request: UpscaleRequest, learning: LearningRequest, watch: Watch) -> UpscaleReport:

@@ -25,7 +25,7 @@ from upscale_cli.networks.reduced_precision import PRECISIONS, reduced
 from upscale_cli.training.datasets import Batch, draw_batch
 from upscale_cli.training.pictures import Pictures as TrainingPictures
 from upscale_cli.training.pictures import Pixels, load_pairs, summary
-from upscale_cli.training.processes import own_part
+from upscale_cli.training.processes import count, own_part
 from upscale_cli.training.trainable import Group, Update, Validation
 from upscale_cli.training.unpaired import load_unpaired
 from upscale_cli.training.validation import Validator
@@ -107,7 +107,7 @@ class Training:
         """What G_s2r is given in this step, of this process' part of the batch."""
         s = self.settings
         seed = (s.seed, number, 0, 3)  # not what samples or pools are drawn by
-        return own_part(noise((s.batch, 3, s.patch, s.patch), seed))
+        return own_part(noise((count() * s.batch, 3, s.patch, s.patch), seed))
 
     def _super_resolve(self, y: Tensor, x: Tensor, update: Update, terms: Terms | None = None) -> None:
         """Eq. (4), then what D_h pays.  terms: of Eq. (2), where y is the translators' and they learn from both."""
