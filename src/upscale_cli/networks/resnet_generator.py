@@ -23,13 +23,7 @@ class ResnetGenerator(nn.Module):
     The official initialisation is `normal_` of `networks/initialisation.py`.
     """
 
-    def __init__(
-        self,
-        features: int = 64,
-        blocks: int = 9,
-        norm: Norm = "instance",
-        halvings: int = HALVINGS,
-    ) -> None:
+    def __init__(self, features: int = 64, blocks: int = 9, norm: Norm = "instance", halvings: int = HALVINGS) -> None:
         super().__init__()
         widths = [features * 2**step for step in range(halvings + 1)]
         # Batch norm has a bias of its own; the official code keeps the convolution's before instance norm.

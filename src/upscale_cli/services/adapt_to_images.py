@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from upscale_cli.errors import UsageError
 from upscale_cli.imaging.formats import format_for
 from upscale_cli.imaging.kernel_files import read_kernel
+from upscale_cli.methods.dualsr.config import SCALE
 from upscale_cli.services.inputs import collect_inputs
-from upscale_cli.services.learning_report import LearningRequest
+from upscale_cli.services.learning_report import MODEL, LearningRequest
 from upscale_cli.services.outputs import KERNEL, Naming
 from upscale_cli.services.provenance import read_provenance
 from upscale_cli.services.upscale_images import Watch, run_pictures
@@ -16,10 +17,6 @@ from upscale_cli.weights.catalogue import AUTO, load_catalogue
 
 if TYPE_CHECKING:
     from upscale_cli.services.zeroshot_worker import ZeroshotWorker
-
-MODEL = "dualsr"
-SCALE = 2
-"""What the network gives in one pass."""
 
 
 def adapt_to_images(request: UpscaleRequest, learning: LearningRequest, watch: Watch) -> UpscaleReport:

@@ -6,6 +6,8 @@ from typing import Any
 
 from upscale_cli.errors import UsageError
 
+MODEL = "dualsr"
+"""What a picture's own network is called, and the method that it is learned by."""
 MAX_SCALE = 8.0
 UNLIKE = 30.0
 """dB below which an enlarged picture, reduced again, is not the given one any more."""

@@ -19,7 +19,7 @@ from upscale_cli.imaging.tensors import from_tensor, to_tensor
 from upscale_cli.inference.device import memory_budget
 from upscale_cli.methods.dualsr.config import SCALE
 from upscale_cli.services import picture_job, upscale_worker
-from upscale_cli.services.learning_report import LearningReport, LearningRequest
+from upscale_cli.services.learning_report import MODEL, LearningReport, LearningRequest
 from upscale_cli.services.loading import Model
 from upscale_cli.services.outputs import Target
 from upscale_cli.services.picture_job import Job
@@ -27,7 +27,6 @@ from upscale_cli.services.picture_learner import BYTES, BYTES_PER_PIXEL, Picture
 from upscale_cli.services.upscale_report import PictureReport, UpscaleRequest
 from upscale_cli.services.upscale_worker import Worker
 
-NAME = "dualsr"
 LEARNING = 0.97
 """The share of the time that learning takes, for the progress."""
 _BORDER = 2
@@ -44,7 +43,7 @@ class Watch(upscale_worker.Advance, Protocol):
 class ZeroshotWorker:
     """Learns, then enlarges (a `services.pipeline.Stages`).  budget: bytes for everything together."""
 
-    name, sha256 = NAME, ""
+    name, sha256 = MODEL, ""
 
     def __init__(self, request: UpscaleRequest, learning: LearningRequest, given: Kernel | None, watch: Watch) -> None:
         """given: the kernel, where it is known.  Raises UsageError for a device that is not there."""
@@ -55,7 +54,7 @@ class ZeroshotWorker:
         self._workers: dict[Target, Worker] = {}
         self._passes = passes_for(request.scale)
         # What is known of every picture's network before it is learned.
-        self._sketch = Model(NAME, NAME, SCALE**self._passes, {"passes": self._passes})
+        self._sketch = Model(MODEL, MODEL, SCALE**self._passes, {"passes": self._passes})
         self.budget = memory_budget(request.memory)
 
     def inspect(self, target: Target) -> Job:
