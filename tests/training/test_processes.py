@@ -119,3 +119,28 @@ def test_one_process_alone_needs_nobody():
 def test_each_process_has_samples_of_its_own():
     parts = [Processes(torch.device("cpu"), rank, 3).samples(4) for rank in range(3)]
     assert [sample for part in parts for sample in part] == list(range(12))
+
+
+LATE_FIRST = """
+import sys, time
+from pathlib import Path
+import torch
+from upscale_cli.training.processes import joined
+
+done = Path(sys.argv[1])
+with joined(torch.device("cpu")) as processes:
+    if processes.first:
+        time.sleep(1)
+        done.touch()
+sys.exit(0 if done.exists() else 3)
+"""
+
+
+def test_no_process_ends_before_the_first_has_written_everything(tmp_path: Path):
+    script = tmp_path / "late.py"
+    script.write_text(LATE_FIRST)
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    done = subprocess.run(
+        [sys.executable, *command, str(tmp_path / "done")], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr

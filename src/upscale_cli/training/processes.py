@@ -66,7 +66,7 @@ def count() -> int:
 
 @contextlib.contextmanager
 def joined(device: torch.device) -> Iterator[Processes]:
-    """The processes of this run; with several, each on its own device of the kind of `device`."""
+    """The processes of this run; with several, each on its own device of the kind of `device`, and all end together."""
     if count() == 1:
         yield Processes(device)
         return
@@ -75,6 +75,8 @@ def joined(device: torch.device) -> Iterator[Processes]:
     state = PartialState(cpu=device.type == "cpu")
     yield Processes(state.device, state.process_index, state.num_processes)
     # Not where something was raised: the others may never come.
+    # Gloo's threads may hold on to the last tensors for a while, and abort a process that ends before they let go.
+    dist.barrier()
     state.destroy_process_group()
 
 
