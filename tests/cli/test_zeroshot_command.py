@@ -35,12 +35,22 @@ def test_a_picture_twice_as_large_with_a_verdict(upscale: Upscale, picture: Path
     with Image.open("a_x2_dualsr.png") as image:
         assert image.size == (144, 128)
         assert image.mode == "RGB"
-        assert image.info["Learned"] == "2 of 2 steps, seed 0"
+        assert image.info["Learned"] == "quick, 2 of 2 steps, seed 0"
         assert len(image.info["Model-SHA256"]) == 64
     assert "kernel" in ended.err
     assert "pixels wide" in ended.err
     assert "dB near the picture" in ended.err
     assert not list((picture.parent.parent / "cache" / "zeroshot").iterdir())
+
+
+def test_the_paper_begins_with_nothing_and_the_default_with_a_network(upscale: Upscale, picture: Path) -> None:
+    records = {}
+    for recipe in ("paper", "quick"):
+        ended = upscale("zeroshot", "a.png", "-o", f"{recipe}.png", "--recipe", recipe, *STEPS, "--json")
+        records[recipe] = json.loads(ended.out)["learned"]
+        assert records[recipe]["settings"] == f"{recipe}, 2 of 2 steps, seed 0"
+    # After two steps one of them is a picture already.
+    assert records["quick"]["consistency"] > 25 > records["paper"]["consistency"]
 
 
 def test_the_same_seed_gives_the_same_bytes(upscale: Upscale, picture: Path) -> None:
@@ -60,7 +70,7 @@ def test_a_run_that_went_on_is_the_run_that_did_not_stop(upscale: Upscale, pictu
     assert record["notes"] == ["out of time after 1 of 4 steps (--resume goes on)"]
     assert Path("b.png").read_bytes() != Path("whole.png").read_bytes()
     skipped = upscale("zeroshot", "a.png", "-o", "b.png", "--steps", "4", "--resume")
-    assert "exists, skipped: it was learned with other settings: 1 of 4 steps" in skipped.err
+    assert "exists, skipped: it was learned with other settings: quick, 1 of 4 steps" in skipped.err
     went_on = upscale("zeroshot", "a.png", "-o", "b.png", "--steps", "4", "--resume", "--overwrite")
     assert "goes on after 1 of 4 steps" in went_on.err
     with Image.open("b.png") as ours, Image.open("whole.png") as whole:
@@ -137,7 +147,7 @@ def test_a_known_kernel_is_taken_and_not_learned(upscale: Upscale, picture: Path
     assert "k.npy: its sum was" in ended.err
     assert json.loads(ended.out)["learned"]["width"] == pytest.approx([2**0.5] * 2, rel=0.05)
     with Image.open("a_x2_dualsr.png") as image:
-        assert image.info["Learned"] == "2 of 2 steps, seed 0, kernel given"
+        assert image.info["Learned"] == "quick, 2 of 2 steps, seed 0, kernel given"
 
 
 def test_a_reference_is_measured_by_and_changes_nothing(upscale: Upscale, picture: Path) -> None:
@@ -159,6 +169,7 @@ def test_a_reference_is_measured_by_and_changes_nothing(upscale: Upscale, pictur
         (["-s", "9"], ["--scale 9 is outside 1 to 8"]),
         (["-s", "nan"], ["--scale nan"]),
         (["--steps", "0"], ["--steps 0"]),
+        (["--recipe", "best"], ["--recipe best", "quick or paper"]),
         (["--seed", "-1"], ["--seed -1"]),
         (["--max-time", "soon"], ["--max-time soon: is not a time"]),
         (["--max-time", "0s"], ["--max-time leaves no time"]),

@@ -45,6 +45,34 @@ def test_a_flat_picture_is_learned_from_without_a_fault(level):
     assert all(np.isfinite(list(step.values())).all() for step in shown)
 
 
+def _forward(**options: object) -> AdaptationSettings:
+    return SMALL.model_copy(update={"course": "forward", **options})
+
+
+def test_in_the_forward_course_the_upsampler_alone_learns_from_where_it_begins():
+    picture = _noise(64, 70)
+    start = {name: value / 2 for name, value in Adaptation(picture, SMALL).G_UP.state_dict().items()}
+    adaptation = Adaptation(picture, _forward(), start=start)
+    torch.testing.assert_close(dict(adaptation.G_UP.state_dict()), start)
+    assert set(adaptation.groups) == {"up"}
+    before = adaptation.kernel()
+    shown = _learned(adaptation)
+    assert set(shown[0]) == {"cycle_forward", "total"}
+    assert np.array_equal(adaptation.kernel(), before)
+    assert before.sum() == pytest.approx(1)
+    assert any((value != start[name]).any() for name, value in adaptation.G_UP.state_dict().items())
+
+
+def test_the_forward_course_takes_a_kernel_that_is_known():
+    known = np.zeros((13, 13))
+    known[6, 6] = 1
+    start = Adaptation(_noise(64, 70), SMALL).G_UP.state_dict()
+    adaptation = Adaptation(_noise(64, 70), _forward(), known, start=start)
+    assert np.array_equal(adaptation.kernel(), known)
+    other = _learned(Adaptation(_noise(64, 70), _forward(), start=start))
+    assert _learned(adaptation) != other
+
+
 def test_grey_and_16_bit_pictures_are_the_picture_that_they_show():
     grey = _noise(64, 64, 1)
     batches = [

@@ -29,8 +29,11 @@ def test_the_record_holds_what_is_known():
 
 
 def test_settings_say_what_a_result_depends_on():
-    assert LearningRequest(100, 7).settings(40) == "40 of 100 steps, seed 7"
-    assert LearningRequest(kernel=Path("k.png")).settings(3000) == "3000 of 3000 steps, seed 0, kernel given"
+    assert LearningRequest(steps=90, seed=7).settings(40) == "quick, 40 of 90 steps, seed 7"
+    assert (
+        LearningRequest("paper", kernel=Path("k.png")).settings(3000)
+        == "paper, 3000 of 3000 steps, seed 0, kernel given"
+    )
 
 
 @pytest.mark.parametrize("scale", [1, 0.5, 8.5, float("nan"), float("inf")])

@@ -35,7 +35,7 @@ def picture(seed: int = 0, level: int | None = None) -> Picture:
 
 
 def learner(**options: object) -> PictureLearner:
-    return PictureLearner(LearningRequest(**{"steps": 3, **options}), "cpu", None)  # type: ignore[arg-type]
+    return PictureLearner(LearningRequest(**{"steps": 3, **options}), "cpu", "fp32", None)  # type: ignore[arg-type]
 
 
 def test_a_state_is_kept_where_time_ran_out_and_is_of_its_picture_and_settings(states: Path):

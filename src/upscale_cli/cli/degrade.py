@@ -8,7 +8,10 @@ import typer
 from upscale_cli.cli import options
 from upscale_cli.errors import ExitCode, UsageError
 
-RECIPES = "rwsr, srrescycgan-noise, srrescycgan-jpeg, dualsr, ntire17-unknown, ntire18-mild, ntire18-wild, generic"
+RECIPES = (
+    "rwsr, srrescycgan-noise, srrescycgan-jpeg, dualsr, dualsr-start, ntire17-unknown, ntire18-mild, ntire18-wild, "
+    "generic"
+)
 PAIRS = "dped"
 _PAIRS_PANEL = "Pairs of a phone and a better camera (--recipe dped)"
 

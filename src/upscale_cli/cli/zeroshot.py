@@ -24,10 +24,24 @@ def zeroshot_command(
             help="By how much, up to 8; x4 and x8 in two and three passes, others resampled. Default: 2.",
         ),
     ] = 2.0,
+    recipe: Annotated[
+        str,
+        typer.Option(
+            "--recipe",
+            metavar="quick|paper",
+            help="quick: go on from a network that has learned from others; paper: DualSR as published, from nothing, "
+            "which takes far longer. Default: quick.",
+            rich_help_panel=_LEARNING,
+        ),
+    ] = "quick",
     steps: Annotated[
-        int,
-        typer.Option("--steps", help="How long each network learns. Default: 3000.", rich_help_panel=_LEARNING),
-    ] = 3000,
+        int | None,
+        typer.Option(
+            "--steps",
+            help="How long each network learns. Default: 100, or the paper's 3000.",
+            rich_help_panel=_LEARNING,
+        ),
+    ] = None,
     seed: Annotated[
         int,
         typer.Option(
@@ -94,7 +108,7 @@ def zeroshot_command(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Upscale each picture with a network that learns from it alone; minutes for each. Else as 'upscale run'."""
+    """Upscale each blurred picture x2 with a network that is fitted to it. Else as 'upscale run'."""
     from upscale_cli.cli.console import run_console
 
     leave_at_once_when_interrupted("the same command goes on from there with --resume")
@@ -114,7 +128,7 @@ def zeroshot_command(
             dry_run=dry_run, metadata=metadata, offline=True, precision=precision,
             tile=tile_side, memory=max_memory,
         )  # fmt: skip
-        learning = LearningRequest(steps, seed, kernel, save_kernel, reference, max_seconds, resume)
+        learning = LearningRequest(recipe, steps, seed, kernel, save_kernel, reference, max_seconds, resume)
         report = adapt_to_images(request, learning, console)
         console.summary(report)
     return exit_code(report)

@@ -45,6 +45,18 @@ RECIPES = {
         noise_probability=0.0,
         jpeg_probability=0.0,
     ),
+    "dualsr-start": DegradationSettings(  # configs/dualsr-start.toml: section 5.1's, and pictures as cameras give them
+        blur_kinds=("anisotropic",),
+        blur_size=13,  # the side of DualSR's kernels
+        blur_variance=(0.05, 4.6),  # the downsampling adds its own
+        blur_unevenness=0.25,
+        blur_probability=0.85,
+        kernels=("bicubic", "bicubic", "bilinear", "box"),
+        noise_sigma=(0.5, 4.0),
+        noise_probability=0.25,
+        jpeg_quality=(70, 98),
+        jpeg_probability=0.25,
+    ),
     # CycleSR, section "Data", of NTIRE 2017 and 2018; neither gives figures, all of them are this project's own
     "ntire17-unknown": DegradationSettings(  # track 2: "unknown x4 downscaling", one and the same
         blur_kinds=("anisotropic",),

@@ -55,5 +55,5 @@ def _naming(request: UpscaleRequest, learning: LearningRequest) -> Naming:
 def _notes_on(existing: Path, learning: LearningRequest) -> tuple[str, ...]:
     """What to say of an output that exists: where it says itself that it was learned otherwise."""
     made = read_provenance(existing).get("Learned", "")
-    wanted = learning.settings(learning.steps)
+    wanted = learning.settings(learning.all_steps)
     return ("it was learned with other settings: " + made,) if made and made != wanted else ()

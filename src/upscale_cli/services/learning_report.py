@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from upscale_cli.errors import UsageError
+from upscale_cli.methods.dualsr.config import RECIPES
 
+START = "dualsr-start"
+"""The bundled network that the quick recipe goes on from."""
 MODEL = "dualsr"
 """What a picture's own network is called, and the method that it is learned by."""
 MAX_SCALE = 8.0
@@ -15,9 +18,13 @@ UNLIKE = 30.0
 
 @dataclass(frozen=True)
 class LearningRequest:
-    """The options of `upscale zeroshot`; its help says what they mean.  max_seconds: for each picture."""
+    """The options of `upscale zeroshot`; its help says what they mean.
 
-    steps: int = 3000
+    recipe: one of `RECIPES`.  steps: None for the recipe's.  max_seconds: for each picture.
+    """
+
+    recipe: str = "quick"
+    steps: int | None = None
     seed: int = 0
     kernel: Path | None = None
     save_kernel: str | None = None
@@ -25,17 +32,24 @@ class LearningRequest:
     max_seconds: float | None = None
     resume: bool = False
 
+    @property
+    def all_steps(self) -> int:
+        """How many steps there are."""
+        return RECIPES[self.recipe].max_steps if self.steps is None else self.steps
+
     def settings(self, done: int) -> str:
         """What a result depends on, of which `done` steps were learned."""
         kernel = ", kernel given" if self.kernel is not None else ""
-        return f"{done} of {self.steps} steps, seed {self.seed}{kernel}"
+        return f"{self.recipe}, {done} of {self.all_steps} steps, seed {self.seed}{kernel}"
 
     def check(self, scale: float) -> None:
         """Raises UsageError for a value that no picture could satisfy.  scale: that of the request."""
         if not 1 < scale <= MAX_SCALE:
             raise UsageError(f"--scale {scale:g} is outside 1 to {MAX_SCALE:g}", "2 is what the network gives")
-        if self.steps < 1:
-            raise UsageError(f"--steps {self.steps}: is no number of steps", "the paper takes 3000")
+        if self.recipe not in RECIPES:
+            raise UsageError(f"--recipe {self.recipe}: there is no such recipe", " or ".join(RECIPES))
+        if self.all_steps < 1:
+            raise UsageError(f"--steps {self.steps}: is no number of steps", "100 are usual, the paper takes 3000")
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"--seed {self.seed}: is outside 0 to 4,294,967,295", "0 is usual")
         if self.max_seconds is not None and self.max_seconds <= 0:

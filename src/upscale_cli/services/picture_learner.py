@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from upscale_cli.errors import PictureError, TrainingStateError
 from upscale_cli.imaging.picture import Picture
-from upscale_cli.inference.device import choose_device, prepare_device
+from upscale_cli.inference.device import choose_device, prepare_device, reduced_precision
 from upscale_cli.methods.dualsr.adaptation import Adaptation
-from upscale_cli.methods.dualsr.config import AdaptationSettings
+from upscale_cli.methods.dualsr.config import RECIPES, AdaptationSettings
 from upscale_cli.methods.dualsr.crops import BORDER
 from upscale_cli.methods.dualsr.kernels import Kernel, prepared
-from upscale_cli.services.learning_report import LearningReport, LearningRequest
-from upscale_cli.services.loading import Model, load_model
+from upscale_cli.services.learning_report import MODEL, START, LearningReport, LearningRequest
+from upscale_cli.services.loading import Model, find_model, load_model
 from upscale_cli.training.loop import train
 from upscale_cli.training.processes import Processes
 from upscale_cli.training.state import Best, naming_faults, saved_states
@@ -57,12 +58,19 @@ class Learned:
 
 
 class PictureLearner:
-    """Learns a network from each picture, as a request says.  given: the kernel, where it is known."""
+    """Learns a network from each picture, as a request says.
 
-    def __init__(self, request: LearningRequest, device: str, given: Kernel | None) -> None:
-        """Raises UsageError for a device that is not there."""
+    precision: fp32, or whatever else where the device is quicker with less.  given: the kernel, where it is known.
+    """
+
+    def __init__(self, request: LearningRequest, device: str, precision: str, given: Kernel | None) -> None:
+        """Raises UsageError for a device that is not there, WeightsError where the bundled network is damaged."""
         self._request = request
         self._device = choose_device(device)
+        self._recipe = RECIPES[request.recipe]
+        if precision == "fp32" or reduced_precision(self._device) != torch.bfloat16:
+            self._recipe = self._recipe.model_copy(update={"precision": "fp32"})
+        self._start = load_model(find_model(START), offline=True) if self._recipe.course == "forward" else None
         self._given = None if given is None else prepared(given)
 
     def check_size(self, name: str, width: int, height: int) -> None:
@@ -83,7 +91,8 @@ class PictureLearner:
         """
         prepare_device(self._device, training=True)
         settings = self._settings(picture)
-        adaptation = Adaptation(picture.pixels, settings, self._given, None if truth is None else truth.pixels)
+        start = None if self._start is None else self._start.state
+        adaptation = Adaptation(picture.pixels, settings, self._given, None if truth is None else truth.pixels, start)
         folder = self._folder(picture, settings)
         notes = self._emptied(folder)
         begun, limit = time.monotonic(), self._request.max_seconds
@@ -103,7 +112,7 @@ class PictureLearner:
         assert model.state is not None
         adaptation.G_UP.load_state_dict(model.state)
         # Of the numbers: the file's metadata stand in any order.
-        model = replace(model, name="dualsr", sha256=_digest(model.state))
+        model = replace(model, name=MODEL, sha256=_digest(model.state))
         if report.finished:
             shutil.rmtree(folder, ignore_errors=True)
         else:
@@ -112,14 +121,15 @@ class PictureLearner:
         return Learned(model, adaptation.kernel(), said, notes)
 
     def _settings(self, picture: Picture) -> AdaptationSettings:
-        """The paper's, with smaller patches where the picture does not hold the usual ones."""
-        usual = AdaptationSettings(seed=self._request.seed, max_steps=self._request.steps)
+        """The recipe's, with smaller patches where the picture does not hold the usual ones."""
         room = (min(picture.width, picture.height) - 2 * BORDER) // 4 * 4
-        return usual.model_copy(update={"patch": min(usual.patch, room)})
+        patch, steps = min(self._recipe.patch, room), self._request.all_steps
+        return self._recipe.model_copy(update={"patch": patch, "max_steps": steps, "seed": self._request.seed})
 
     def _folder(self, picture: Picture, settings: AdaptationSettings) -> Path:
-        """Where the state of just this work lies: the same for the same samples, settings and kernel."""
+        """Where the state of just this work lies: the same for the same samples, settings, start and kernel."""
         about = hashlib.sha256(settings.model_dump_json().encode())
+        about.update(b"" if self._start is None else self._start.sha256.encode())
         kernel = np.zeros(0) if self._given is None else self._given
         for array in (picture.pixels, kernel):
             about.update(repr((array.shape, array.dtype.str)).encode())

@@ -50,7 +50,7 @@ class ZeroshotWorker:
         self._request = request
         self._learning = learning
         self._watch = watch
-        self._learner = PictureLearner(learning, request.device, given)
+        self._learner = PictureLearner(learning, request.device, request.precision, given)
         self._workers: dict[Target, Worker] = {}
         self._passes = passes_for(request.scale)
         # What is known of every picture's network before it is learned.

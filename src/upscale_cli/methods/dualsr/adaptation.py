@@ -14,6 +14,7 @@ from upscale_cli.methods.dualsr.config import AdaptationSettings
 from upscale_cli.methods.dualsr.crops import draw_crops, working_picture
 from upscale_cli.methods.dualsr.discriminator import Discriminator
 from upscale_cli.methods.dualsr.downsampler import Downsampler, downsample, shaved
+from upscale_cli.methods.dualsr.estimation import estimated
 from upscale_cli.methods.dualsr.generator import Generator
 from upscale_cli.methods.dualsr.judgement import Judgement, Middle
 from upscale_cli.methods.dualsr.kernels import Kernel
@@ -23,6 +24,9 @@ from upscale_cli.training.datasets import Batch
 from upscale_cli.training.trainable import Group, Update, Validation
 from upscale_cli.weights.checkpoint import write_model
 
+ESTIMATED_FROM = 32
+"""Patches that the kernel is estimated from."""
+
 
 class Adaptation:
     """G_UP, G_DN and D_DN learning from a picture (a `training.trainable.Trainable`).
@@ -31,12 +35,18 @@ class Adaptation:
     """
 
     def __init__(
-        self, pixels: Samples, settings: AdaptationSettings, given: Kernel | None = None, truth: Samples | None = None
+        self,
+        pixels: Samples,
+        settings: AdaptationSettings,
+        given: Kernel | None = None,
+        truth: Samples | None = None,
+        start: Mapping[str, Tensor] | None = None,
     ) -> None:
         """pixels: (H, W, 1 or 3), no side below `settings.patch` and the border that is left out.
 
         given: the kernel, where it is known and only G_UP is to learn (Table 1, third part), as of `kernels.prepared`.
         truth: what the result should be, (2H, 2W, 1 or 3), to be held against the result's middle; never learned from.
+        start: what G_UP begins with in the forward course, a state of `Generator`.
         """
         torch.manual_seed(settings.seed)
         self.settings = settings
@@ -49,13 +59,17 @@ class Adaptation:
             initialise()
         self.regularisation = Regularisation()
         self._body = torch.bfloat16 if settings.precision == "bf16" else torch.float32
-        self._given = None if given is None else torch.from_numpy(given).float()
-        learning_kernel = self._learning_kernel() if given is None else {}
-        self.groups: Mapping[str, Group] = {"up": Group({"G_UP": self.G_UP}, settings.up), **learning_kernel}
+        if start is not None:
+            self.G_UP.load_state_dict(start)
         self._middle = Middle(pixels, truth)
         self._picture = working_picture(_planes(pixels))
         self._crops = draw_crops(self._picture, settings.patch, settings.max_steps * settings.batch, settings.seed)
         self._tensor = torch.from_numpy(self._picture).permute(2, 0, 1)
+        if given is None and settings.course == "forward":
+            given = self._estimated()
+        self._known = None if given is None else torch.from_numpy(given).float()
+        learning_kernel = self._learning_kernel() if given is None else {}
+        self.groups: Mapping[str, Group] = {"up": Group({"G_UP": self.G_UP}, settings.up), **learning_kernel}
 
     def _learning_kernel(self) -> dict[str, Group]:
         return {
@@ -64,9 +78,15 @@ class Adaptation:
         }
 
     @torch.no_grad()
+    def _estimated(self) -> Kernel:
+        """The kernel, by what G_UP makes of patches before it learns."""
+        x = torch.stack([self._crop(place, self.settings.patch) for place in self._crops.hr[:ESTIMATED_FROM]])
+        return estimated(x, torch.cat([self.G_UP(patch[None]) for patch in x]))
+
+    @torch.no_grad()
     def kernel(self) -> Kernel:
-        """The kernel (K, K) that G_DN has come to, or the one that was given."""
-        kernel = self.G_DN.kernel() if self._given is None else self._given
+        """The kernel (K, K) that G_DN has come to, or the one that is known."""
+        kernel = self.G_DN.kernel() if self._known is None else self._known
         return kernel.cpu().numpy().astype(np.float64)
 
     def draw(self, step: int, samples: range) -> Batch:
@@ -77,16 +97,23 @@ class Adaptation:
         return Batch(torch.stack(lr), torch.stack(hr))
 
     def step(self, number: int, batch: Batch, update: Update) -> None:
-        """Both generators by Eq. (2), then the discriminator by Eq. (4) on what G_DN had made before."""
+        """Both generators by Eq. (2), then the discriminator by Eq. (4) on what G_DN had made before.
+
+        In the forward course G_UP alone, by one term of Eq. (5).
+        """
         x, y, weights = batch.lr, batch.hr, self.settings.loss
-        kernel = self.G_DN.kernel() if self._given is None else self._given.to(y.device)
+        kernel = self.G_DN.kernel() if self._known is None else self._known.to(y.device)
+        if self.settings.course == "forward":
+            restored = downsample(self.G_UP(y, self._body), kernel)
+            update("up", {"cycle_forward": weights.cycle * cycle_loss(restored, y)})
+            return
         fake_hr, fake_lr = self.G_UP(x, self._body), downsample(y, kernel)
         terms = {
             "cycle_forward": weights.cycle * cycle_loss(downsample(fake_hr, kernel), x),
             "cycle_backward": weights.cycle * cycle_loss(self.G_UP(fake_lr, self._body), y),
             "interpolation": weights.interpolation * masked_interpolation_loss(fake_hr, x),
         }
-        if self._given is not None:
+        if self._known is not None:
             update("up", terms)
             return
         regular = self.regularisation.terms(kernel, y, fake_lr)

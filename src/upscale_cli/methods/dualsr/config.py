@@ -1,5 +1,6 @@
 """What DualSR's networks are built from, and how long and on what they learn; the defaults are the released code's."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -44,12 +45,15 @@ class AdaptationSettings(Settings):
     """Of the checkpoint that is written."""
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Decides the first weights and every crop."""
+    course: Literal["dual", "forward"] = "dual"
+    """dual: all of Eq. (2), from random weights, the kernel learned by G_DN. forward: ours: G_UP has learned from other
+    pictures before and follows Eq. (5)'s forward cycle alone, by the kernel that `estimation` finds."""
     max_steps: int = Field(default=3000, ge=1)
     """Steps in all (section 4: 3,000)."""
     batch: int = Field(default=2, ge=1)
     """Patches of each size in a step (section 4: 2)."""
     patch: int = Field(default=128, ge=32, multiple_of=4)
-    """Side of the patches y; those of x have half of it (section 4: 128 and 64)."""
+    """Side of the patches y; those of x have half of it (section 4: 128 and 64). Course forward: of x."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Of the upsampler's convolutions while it learns."""
     ema: float = Field(default=0.0, ge=0, lt=1)
@@ -65,3 +69,16 @@ class AdaptationSettings(Settings):
     # Two milestones at one step: a quarter. The released code notices them one step late.
     down: OptimiserSettings = OptimiserSettings(lr=2e-4, betas=_BETAS, milestones=(751, 751, 1501, 1501, 2251, 2251))
     """Of G_DN and of D_DN (section 4: 0.0002; released code: a quarter every 750 steps)."""
+
+
+RECIPES: Mapping[str, AdaptationSettings] = {
+    "quick": AdaptationSettings(
+        course="forward",
+        max_steps=100,
+        patch=64,
+        precision="bf16",
+        up=OptimiserSettings(lr=1e-4, betas=_BETAS, schedule="cosine"),
+    ),
+    "paper": AdaptationSettings(),
+}
+"""quick: ours, the default, where a network that has learned before is at hand. paper: the released code's."""
