@@ -101,7 +101,16 @@ def learned(column: str, name: str, folder: Path, device: str) -> Figures:
     kept, true = place / f"{name}.json", folder / "kernels" / f"{name}.npy"
     if not kept.exists():
         place.mkdir(exist_ok=True)
-        how: list[object] = ["-o", place / f"{name}.png", "--device", device, "--overwrite", "--json", "--quiet"]
+        how: list[object] = [
+            "-o",
+            place / f"{name}.png",
+            "--device",
+            device,
+            "--overwrite",
+            "--resume",
+            "--json",
+            "--quiet",
+        ]
         how += ["--recipe", PAPER] if column == PAPER else []
         how += ["--kernel", true] if column == KNOWN else ["--save-kernel", place / f"{name}.npy"]
         text = upscale("zeroshot", lr, "--reference", hr, *how)

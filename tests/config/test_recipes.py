@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from upscale_cli.config.toml_file import parse
-from upscale_cli.methods import ROOMS, load_trainer
+from upscale_cli.methods import ROOMS, load_method, load_trainer
 from upscale_cli.services.train_method import train_from_recipe
 from upscale_cli.services.training_recipe import complete_recipe
 from upscale_cli.training.state import Best
@@ -79,7 +79,9 @@ def test_there_are_recipes_for_every_method():
 def _pictures(folder: Path, tables: dict[str, Any]) -> list[str]:
     """Pictures, those of low resolution where the recipe wants them, and the overrides that name their folders."""
     overrides = []
-    for key, side in (("train", 160), ("lr", 40)):
+    stage = tables.get("second_stage")
+    scale = load_method(stage["method"]).trainable(stage["options"]).scale if stage else 4
+    for key, side in (("train", 160), ("lr", 160 // scale)):
         if key in tables["data"]:
             (folder / key).mkdir()
             for number in range(4):
