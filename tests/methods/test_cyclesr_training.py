@@ -344,6 +344,7 @@ def test_a_cycle_that_has_collapsed_is_said_once_with_the_knob_to_turn(tmp_path:
         ({"loss": {"mse": 0}}, "or nothing is learnt"),
         ({"course": "paired", "data": {"plain_share": 0.1}}, "needs synthetic low resolution"),
         ({"second_stage": {"options": {"blocks": 3}}}, "another method's"),
+        ({"translation": {"skip_high_pass": True}}, "set that too"),
     ],
 )
 def test_settings_that_cannot_be_had_are_refused(tmp_path: Path, tables: dict[str, Any], fault: str):

@@ -81,6 +81,16 @@ def test_approximations_are_in_0_to_1_and_of_the_pictures_size():
     np.testing.assert_allclose(to_unit(from_unit(y)), y, atol=1e-6)
 
 
+def test_colours_cannot_drift_where_only_high_frequencies_are_added():
+    for high_pass, least, most in ((False, 0.1, 9), (True, 0, 1e-5)):
+        generator = _cycle(norm="none", halvings=0, skip=True, skip_high_pass=high_pass).G_s2r
+        *_, last = (layer for layer in generator.modules() if isinstance(layer, torch.nn.Conv2d))
+        torch.nn.init.normal_(last.weight)
+        torch.nn.init.constant_(last.bias, 0.7)
+        flat = torch.full((1, 3, 40, 40), 0.2)
+        assert least <= (generator(flat) - flat).abs()[..., 12:-12, 12:-12].max() <= most
+
+
 @pytest.mark.parametrize("norm", ["instance", "batch", "none"])
 def test_with_a_skip_a_generator_begins_by_leaving_its_picture_alone(norm: Norm):
     cycle = _cycle(norm=norm, skip=True)

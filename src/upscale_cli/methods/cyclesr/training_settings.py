@@ -59,6 +59,9 @@ class TranslationSettings(Settings):
     generator can give back then: colours drift, the more the smaller patches are. Batch norm, ours, keeps them."""
     skip: bool = False
     """Ours: a generator makes what is added to its picture, and begins by leaving it alone, colours above all."""
+    skip_high_pass: bool = False
+    """Ours, with `skip`: of what is added its mean over 9 x 9 pixels is taken away, so that colours cannot drift. It is
+    what `judge_high_pass` keeps from the discriminators, who cannot forbid it then."""
     noise: bool = False
     """Ours, after Bulat et al. (2018), who give noise to such a network: G_s2r adds some, whose strength for a colour
     it learns from D_r alone; it must else read noise from details, which flat areas have none of."""
@@ -129,6 +132,8 @@ class TrainingSettings(RecipeSettings):
     def _networks_fit(self) -> "TrainingSettings":
         if self.course == "paired" and self.data.plain_share:
             raise ValueError("data.plain_share needs synthetic low resolution: with course = 'paired' set it to 0")
+        if self.translation.skip_high_pass and not self.translation.skip:
+            raise ValueError("translation.skip_high_pass is about what translation.skip adds: set that too")
         own = self.second_stage.method == OWN
         if own and self.second_stage.options:
             raise ValueError("second_stage.options are another method's: of cyclesr's own networks set [generator]")

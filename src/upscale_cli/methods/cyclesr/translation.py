@@ -26,6 +26,8 @@ GRAIN = 16
 """Features from which noise's strength is told."""
 HASTE = 8.0
 """By what that strength learns quicker than the rate of a whole generator lets it."""
+MEAN = 9
+"""Pixels a side over which low frequencies are the mean."""
 DETAIL = 8.0
 """By what high frequencies are multiplied, which then fill about as much of [-1, 1] as pictures do."""
 
@@ -61,7 +63,7 @@ class Judge(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, p, p) in [-1, 1] -> (B, 1, ...) scores."""
         if self._high_pass:
-            x = DETAIL * (high_frequencies(x, 9, count_border=False) - 0.5)
+            x = DETAIL * (high_frequencies(x, MEAN, count_border=False) - 0.5)
         scores: Tensor = self.D(x)
         return scores
 
@@ -91,20 +93,23 @@ class Grain(nn.Module):
 
 
 class Translator(nn.Module):
-    """A generator otherwise than CycleGAN's: see `TranslationSettings.skip` and `.noise`."""
+    """A generator otherwise than CycleGAN's: see `TranslationSettings.skip`, `.skip_high_pass` and `.noise`."""
 
-    def __init__(self, generator: ResnetGenerator, *, skip: bool, noise: bool) -> None:
+    def __init__(self, generator: ResnetGenerator, settings: TranslationSettings, *, noise: bool) -> None:
         super().__init__()
         self.generator = generator
         self.grain = Grain() if noise else None
-        self._skip = skip
-        if skip:
+        self._skip = settings.skip
+        self._high_pass = settings.skip_high_pass
+        if settings.skip:
             *_, last = (layer for layer in generator.modules() if isinstance(layer, nn.Conv2d))
             nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, h, w) in [-1, 1] -> the same shape, without noise, with `skip` not clipped."""
         y: Tensor = self.generator(x)
+        if self._high_pass:
+            y = 2 * (high_frequencies(y, MEAN, count_border=False) - 0.5)
         return x + y if self._skip else y
 
 
@@ -167,7 +172,7 @@ class CycleGAN:
 def _generator(settings: TranslationSettings, *, noise: bool) -> nn.Module:
     generator = ResnetGenerator(settings.features, settings.blocks, settings.norm, settings.halvings)
     _initialise(generator, settings.norm)
-    return Translator(generator, skip=settings.skip, noise=noise) if settings.skip or noise else generator
+    return Translator(generator, settings, noise=noise) if settings.skip or noise else generator
 
 
 def _initialise(network: nn.Module, norm: Norm, slope: float = 0.0) -> None:
