@@ -12,6 +12,7 @@ import torch
 from upscale_cli.errors import PictureError
 from upscale_cli.imaging.picture import Picture
 from upscale_cli.methods.dualsr.adaptation import Adaptation
+from upscale_cli.services import picture_learner
 from upscale_cli.services.learning_report import LearningRequest
 from upscale_cli.services.picture_learner import PictureLearner
 
@@ -34,8 +35,8 @@ def picture(seed: int = 0, level: int | None = None) -> Picture:
     return Picture(pixels if level is None else np.full_like(pixels, level))
 
 
-def learner(**options: object) -> PictureLearner:
-    return PictureLearner(LearningRequest(**{"steps": 3, **options}), "cpu", "fp32", None)  # type: ignore[arg-type]
+def learner(precision: str = "fp32", **options: object) -> PictureLearner:
+    return PictureLearner(LearningRequest(**{"steps": 3, **options}), "cpu", precision, None)  # type: ignore[arg-type]
 
 
 def test_a_state_is_kept_where_time_ran_out_and_is_of_its_picture_and_settings(states: Path):
@@ -84,6 +85,30 @@ def test_a_flat_picture_is_learned_from(level: int):
     assert learned.report.niqe is None
     assert np.isfinite(learned.report.consistency)
     assert learned.kernel.shape == (13, 13)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "precision", "able", "expected"),
+    [
+        ("quick", "auto", True, "bf16"),
+        ("quick", "auto", False, "fp32"),
+        ("quick", "fp32", True, "fp32"),
+        ("paper", "auto", True, "fp32"),
+        ("paper", "bf16", True, "bf16"),
+    ],
+)
+def test_the_paper_learns_in_float32_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, recipe: str, precision: str, able: bool, expected: str
+) -> None:
+    def reduced(device: torch.device) -> torch.dtype | None:
+        return torch.bfloat16 if able else None
+
+    formats = []
+    monkeypatch.setattr(picture_learner, "reduced_precision", reduced)
+    monkeypatch.setattr(Adaptation, "__init__", lambda self, pixels, settings, *_: formats.append(settings.precision))
+    with pytest.raises(AttributeError):  # nothing to learn
+        learner(precision, recipe=recipe).learn("a", picture(), None, Nobody())
+    assert formats == [expected]
 
 
 def test_too_small_pictures_are_named():

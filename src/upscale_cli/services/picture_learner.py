@@ -60,16 +60,18 @@ class Learned:
 class PictureLearner:
     """Learns a network from each picture, as a request says.
 
-    precision: fp32, or whatever else where the device is quicker with less.  given: the kernel, where it is known.
+    precision: auto for the recipe's, fp32, or bf16; float32 where the device is no quicker with less.
+    given: the kernel, where it is known.
     """
 
     def __init__(self, request: LearningRequest, device: str, precision: str, given: Kernel | None) -> None:
         """Raises UsageError for a device that is not there, WeightsError where the bundled network is damaged."""
         self._request = request
         self._device = choose_device(device)
-        self._recipe = RECIPES[request.recipe]
-        if precision == "fp32" or reduced_precision(self._device) != torch.bfloat16:
-            self._recipe = self._recipe.model_copy(update={"precision": "fp32"})
+        recipe = RECIPES[request.recipe]
+        wanted = recipe.precision if precision == "auto" else precision
+        reduced = wanted == "bf16" and reduced_precision(self._device) == torch.bfloat16
+        self._recipe = recipe.model_copy(update={"precision": "bf16" if reduced else "fp32"})
         self._start = load_model(find_model(START), offline=True) if self._recipe.course == "forward" else None
         self._given = None if given is None else prepared(given)
 
