@@ -74,22 +74,19 @@ class Judge(nn.Module):
 
 
 class Grain(nn.Module):
-    """A camera's noise: its strength depends on the picture's colour, and neighbours may share some of it."""
+    """A camera's noise: each pixel's is its own, and its strength depends on the picture's colour."""
 
     def __init__(self) -> None:
         super().__init__()
         last = nn.Conv2d(GRAIN, 3, 1)
         self.strength = nn.Sequential(nn.Conv2d(3, GRAIN, 1), nn.ReLU(), last)
-        self.spread = nn.Conv2d(3, 3, 5, padding=2, bias=False)
         assert last.bias is not None
         nn.init.zeros_(last.weight)
         nn.init.constant_(last.bias, -3.5 / HASTE)  # four grey levels
-        nn.init.dirac_(self.spread.weight)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """(B, 3, h, w) in [-1, 1], and standard normal noise like it -> what is to be added."""
-        added: Tensor = self.spread(F.softplus(HASTE * self.strength(x)) * z)
-        return added
+        return F.softplus(HASTE * self.strength(x)) * z
 
 
 class Translator(nn.Module):
