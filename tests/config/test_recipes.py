@@ -84,7 +84,7 @@ def _pictures(folder: Path, tables: dict[str, Any]) -> list[str]:
     for key, side in (("train", 160), ("lr", 160 // scale)):
         if key in tables["data"]:
             (folder / key).mkdir()
-            for number in range(4):
+            for number in range(8):  # of which halves may be taken
                 pixels = np.random.default_rng(number).integers(0, 256, (side, side, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / key / f"{number}.png")
             overrides.append(f"data.{key}={folder / key}")

@@ -108,7 +108,7 @@ def zeroshot_command(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Upscale each blurred picture x2 with a network that is fitted to it. Else as 'upscale run'."""
+    """Upscale each blurred picture with a network that is fitted to it. Else as 'upscale run'."""
     from upscale_cli.cli.console import run_console
 
     leave_at_once_when_interrupted("the same command goes on from there with --resume")
