@@ -30,7 +30,7 @@ def zeroshot_command(
             "--recipe",
             metavar="quick|paper",
             help="quick: go on from a network that has learned from others; paper: DualSR as published, from nothing, "
-            "which takes far longer. Default: quick.",
+            "which takes far longer.",
             rich_help_panel=_LEARNING,
         ),
     ] = "quick",
