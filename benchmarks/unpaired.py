@@ -14,7 +14,6 @@ import datetime
 import json
 import platform
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 from safetensors import safe_open
 
+from commands import upscale
 from page import write
 from upscale_cli.config.toml_text import to_toml
 from upscale_cli.degradation.motion import shift
@@ -96,16 +96,6 @@ def recipe(track: str, column: str, arguments: argparse.Namespace) -> Tables:
         "optimiser": {"schedule": "linear", "clip_norm": 50.0},
     }
     return merged(merged(common, COLUMNS[column]), override_tables(arguments.overrides))
-
-
-def upscale(*arguments: object) -> str:
-    """`upscale ARGUMENTS`; what it printed on stdout.  Ends the program with its exit code where that is not 0."""
-    done = subprocess.run(
-        [sys.executable, "-m", "upscale_cli", *map(str, arguments)], stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode:
-        raise SystemExit(done.returncode)
-    return done.stdout
 
 
 def halve(pictures: Path, good: Path, others: Path) -> None:

@@ -13,7 +13,6 @@ import datetime
 import json
 import platform
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from commands import upscale
 from page import write
 from upscale_cli.degradation.operations import anisotropic_kernel
 from upscale_cli.imaging.files import read_picture
@@ -45,16 +45,6 @@ class Figures(NamedTuple):
     scores: tuple[float, float]
     bicubic: tuple[float, float] = (0.0, 0.0)
     kernel: float = 0.0
-
-
-def upscale(*arguments: object) -> str:
-    """`upscale ARGUMENTS`; what it printed on stdout.  Ends the program with its exit code where that is not 0."""
-    done = subprocess.run(
-        [sys.executable, "-m", "upscale_cli", *map(str, arguments)], stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode:
-        raise SystemExit(done.returncode)
-    return done.stdout
 
 
 def prepare(pictures: list[Path], folder: Path, side: int) -> list[str]:
