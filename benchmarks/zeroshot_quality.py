@@ -2,10 +2,11 @@
 
 python benchmarks/zeroshot_quality.py PICTURES... -o FOLDER [--side 144] [--columns ...] [--write docs/benchmarks.md]
 
-The middle of each picture, SIDE pixels a side, is made half as large by a kernel of its own, and enlarged again: by
-DualSR as published (`paper`), by the program's default (`quick`), by the same with the kernel given (`true kernel`) and
-by the network that the default begins with (`start`). PSNR and SSIM on luminance, 2 pixels of border left out, and how
-like the estimated kernel is to the true one (cosine). Whatever stops it, the same command goes on from there.
+The middle of each picture, SIDE pixels a side at most, is made half as large by a kernel of its own, and enlarged
+again: by DualSR as published (`paper`, and `paper bf16` with the convolutions in bfloat16), by the program's
+default (`quick`), by the same with the kernel given (`true kernel`) and by the network that the default begins with
+(`start`). PSNR and SSIM on luminance, 2 pixels of border left out, and how like the estimated kernel is to the true one
+(cosine). Whatever stops it, the same command goes on from there.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from upscale_cli.methods.dualsr.config import SCALE
 from upscale_cli.methods.dualsr.kernels import prepared
 from upscale_cli.services.learning_report import START as MODEL
 
-PAPER, START, QUICK, KNOWN = COLUMNS = ("paper", "start", "quick", "true kernel")
+PAPER, HALF, START, QUICK, KNOWN = COLUMNS = ("paper", "paper bf16", "start", "quick", "true kernel")
 BORDER = 2
 """Pixels of the result that are not measured on each side, as `upscale zeroshot` does."""
 
@@ -53,8 +54,9 @@ def prepare(pictures: list[Path], folder: Path, side: int) -> list[str]:
         (folder / place).mkdir(parents=True, exist_ok=True)
     for path in pictures:
         pixels = read_picture(path).pixels
-        top, left = ((length - side) // 2 for length in pixels.shape[:2])
-        Image.fromarray(pixels[top : top + side, left : left + side, :3]).save(folder / "hr" / f"{path.stem}.png")
+        height, width = (min(side, length) // SCALE * SCALE for length in pixels.shape[:2])
+        top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+        Image.fromarray(pixels[top : top + height, left : left + width, :3]).save(folder / "hr" / f"{path.stem}.png")
     upscale(
         "degrade", f"{folder / 'hr'}/", "-o", f"{folder / 'lr'}/", "--recipe", "dualsr", "--scale", SCALE, "--quiet"
     )
@@ -101,7 +103,8 @@ def learned(column: str, name: str, folder: Path, device: str) -> Figures:
             "--json",
             "--quiet",
         ]
-        how += ["--recipe", PAPER] if column == PAPER else []
+        how += ["--recipe", "paper"] if column in (PAPER, HALF) else []
+        how += ["--precision", "bf16"] if column == HALF else []
         how += ["--kernel", true] if column == KNOWN else ["--save-kernel", place / f"{name}.npy"]
         text = upscale("zeroshot", lr, "--reference", hr, *how)
         kept.write_text(text, encoding="utf-8")
@@ -148,7 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", type=Path, nargs="+")
     parser.add_argument("-o", "--output", type=Path, required=True, help="where everything is kept")
-    parser.add_argument("--side", type=int, default=144, help="of the crops")
+    parser.add_argument("--side", type=int, default=144, help="of the crops; 9999 for whole pictures")
     parser.add_argument("--columns", nargs="+", choices=COLUMNS, default=list(COLUMNS))
     parser.add_argument("--device", default="auto")
     parser.add_argument("--write", type=Path, help="the page whose table is replaced")

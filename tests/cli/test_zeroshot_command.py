@@ -150,6 +150,18 @@ def test_a_known_kernel_is_taken_and_not_learned(upscale: Upscale, picture: Path
         assert image.info["Learned"] == "quick, 2 of 2 steps, seed 0, kernel given"
 
 
+def test_a_kernel_may_be_a_filters_name(upscale: Upscale, picture: Path) -> None:
+    widths = {}
+    for name in ("bicubic", "bilinear"):
+        ended = upscale("zeroshot", "a.png", *STEPS, "--kernel", name, "-o", f"{name}.png", "--json")
+        assert ended.code == 0, ended
+        widths[name] = json.loads(ended.out)["learned"]["width"]
+        with Image.open(f"{name}.png") as image:
+            assert image.info["Learned"] == f"quick, 2 of 2 steps, seed 0, kernel {name}"
+    assert widths["bilinear"] == pytest.approx([0.75**0.5] * 2, rel=0.01)
+    assert widths["bicubic"] != widths["bilinear"]
+
+
 def test_a_reference_is_measured_by_and_changes_nothing(upscale: Upscale, picture: Path) -> None:
     Image.fromarray(_pixels(128, 144)).save("hr.png")
     assert upscale("zeroshot", "a.png", *STEPS, "-o", "b.png").code == 0
@@ -174,6 +186,7 @@ def test_a_reference_is_measured_by_and_changes_nothing(upscale: Upscale, pictur
         (["--max-time", "soon"], ["--max-time soon: is not a time"]),
         (["--max-time", "0s"], ["--max-time leaves no time"]),
         (["--kernel", "gone.mat"], ["--kernel gone.mat: there is no such file"]),
+        (["--kernel", "bicubc"], ["--kernel bicubc: is neither", "box, bilinear, bicubic, lanczos"]),
         (["--kernel", "a.png"], ["--kernel a.png: 64 x 72", "square"]),
         (["--save-kernel", "k.txt"], ["--save-kernel k.txt: the kernel is a PNG or NPY or MAT"]),
         (["--save-kernel", "a.png"], ["a.png is an input", "choose another --save-kernel"]),

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from upscale_cli.methods.dualsr.downsampler import downsample, shaved
 from upscale_cli.methods.dualsr.generator import upsample
 from upscale_cli.methods.dualsr.judgement import SIDE, Middle
-from upscale_cli.methods.dualsr.kernels import prepared, widths
+from upscale_cli.methods.dualsr.kernels import prepared, reduction, widths
 
 
 def bell(side: int, down: float, across: float) -> np.ndarray:
@@ -38,6 +39,17 @@ def test_a_patch_lies_where_it_lay_after_there_and_back(side):
     reduced = downsample(upsample(small), kernel)
     inside = shaved(small, reduced)[..., 2:-2, 2:-2]
     torch.testing.assert_close(reduced[..., 2:-2, 2:-2], inside, atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["box", "bilinear", "bicubic", "lanczos"])
+def test_a_reduction_is_what_pillow_does(name: str):
+    pixels = np.random.default_rng(0).integers(64, 192, (64, 64, 3), np.uint8)  # none that is cut between two passes
+    halved = Image.fromarray(pixels).resize((32, 32), getattr(Image.Resampling, name.upper()))
+    small = torch.from_numpy(np.asarray(halved, np.float64)).permute(2, 0, 1)[None]
+    reduced = downsample(
+        torch.from_numpy(pixels.astype(np.float64)).permute(2, 0, 1)[None], torch.from_numpy(reduction(name))
+    )
+    torch.testing.assert_close(reduced.clamp(0, 255), shaved(small, reduced), atol=1.1, rtol=0)
 
 
 def test_widths_are_the_deviations_along_its_axes():

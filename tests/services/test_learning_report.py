@@ -34,6 +34,7 @@ def test_settings_say_what_a_result_depends_on():
         LearningRequest("paper", kernel=Path("k.png")).settings(3000)
         == "paper, 3000 of 3000 steps, seed 0, kernel given"
     )
+    assert LearningRequest(kernel=Path("box")).settings(100) == "quick, 100 of 100 steps, seed 0, kernel box"
 
 
 @pytest.mark.parametrize("scale", [1, 0.5, 8.5, float("nan"), float("inf")])

@@ -52,8 +52,9 @@ def zeroshot_command(
         Path | None,
         typer.Option(
             "--kernel",
-            metavar="FILE",
-            help="The kernel that made the picture smaller, where it is known: PNG, .npy or .mat.",
+            metavar="FILE|NAME",
+            help="The kernel that made the picture smaller, where it is known: PNG, .npy or .mat, or one of box, "
+            "bilinear, bicubic and lanczos.",
             rich_help_panel=_LEARNING,
         ),
     ] = None,

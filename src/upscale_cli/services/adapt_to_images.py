@@ -23,7 +23,7 @@ def adapt_to_images(request: UpscaleRequest, learning: LearningRequest, watch: W
     """Does what both ask.  Raises UsageError before the first picture where they cannot be right."""
     request.check()
     learning.check(SCALE if request.scale is None else request.scale)
-    given, notes = (None, ()) if learning.kernel is None else read_kernel(learning.kernel)
+    given, notes = (None, ()) if learning.kernel is None or learning.reduction else read_kernel(learning.kernel)
     for note in notes:
         watch.message(note)
     if learning.reference is not None and len(collect_inputs(request.inputs, recursive=request.recursive)) > 1:

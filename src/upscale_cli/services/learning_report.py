@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from upscale_cli.errors import UsageError
-from upscale_cli.methods.dualsr.config import RECIPES
+from upscale_cli.methods.dualsr.config import RECIPES, REDUCTIONS
 
 START = "dualsr-start"
 """The bundled network that the quick recipe goes on from."""
@@ -20,7 +20,8 @@ UNLIKE = 30.0
 class LearningRequest:
     """The options of `upscale zeroshot`; its help says what they mean.
 
-    recipe: one of `RECIPES`.  steps: None for the recipe's.  max_seconds: for each picture.
+    recipe: one of `RECIPES`.  steps: None for the recipe's.  kernel: a file, or one of `REDUCTIONS`.
+    max_seconds: for each picture.
     """
 
     recipe: str = "quick"
@@ -37,9 +38,15 @@ class LearningRequest:
         """How many steps there are."""
         return RECIPES[self.recipe].max_steps if self.steps is None else self.steps
 
+    @property
+    def reduction(self) -> str | None:
+        """The resampling filter by whose name the kernel is given, if it is."""
+        name = str(self.kernel)
+        return name if name in REDUCTIONS else None
+
     def settings(self, done: int) -> str:
         """What a result depends on, of which `done` steps were learned."""
-        kernel = ", kernel given" if self.kernel is not None else ""
+        kernel = f", kernel {self.reduction or 'given'}" if self.kernel is not None else ""
         return f"{self.recipe}, {done} of {self.all_steps} steps, seed {self.seed}{kernel}"
 
     def check(self, scale: float) -> None:
@@ -54,6 +61,12 @@ class LearningRequest:
             raise UsageError(f"--seed {self.seed}: is outside 0 to 4,294,967,295", "0 is usual")
         if self.max_seconds is not None and self.max_seconds <= 0:
             raise UsageError("--max-time leaves no time at all", "for example 9m or 1h")
+        if self.kernel is not None and not self.kernel.suffix and self.reduction is None:
+            names = ", ".join(REDUCTIONS)
+            raise UsageError(
+                f"--kernel {self.kernel}: is neither a file that can hold a kernel nor the name of one",
+                f"save it as .png, .npy or .mat, or name one of {names}",
+            )
         if self.kernel is not None and self.save_kernel is not None:
             raise UsageError(
                 "--kernel and --save-kernel contradict each other", "a kernel that is given is not learned"

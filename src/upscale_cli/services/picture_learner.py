@@ -18,7 +18,7 @@ from upscale_cli.inference.device import choose_device, prepare_device, reduced_
 from upscale_cli.methods.dualsr.adaptation import Adaptation
 from upscale_cli.methods.dualsr.config import RECIPES, AdaptationSettings
 from upscale_cli.methods.dualsr.crops import BORDER
-from upscale_cli.methods.dualsr.kernels import Kernel, prepared
+from upscale_cli.methods.dualsr.kernels import Kernel, prepared, reduction
 from upscale_cli.services.learning_report import MODEL, START, LearningReport, LearningRequest
 from upscale_cli.services.loading import Model, find_model, load_model
 from upscale_cli.training.loop import train
@@ -61,7 +61,7 @@ class PictureLearner:
     """Learns a network from each picture, as a request says.
 
     precision: auto for the recipe's, fp32, or bf16; float32 where the device is no quicker with less.
-    given: the kernel, where it is known.
+    given: the kernel of the request's file, where it names one.
     """
 
     def __init__(self, request: LearningRequest, device: str, precision: str, given: Kernel | None) -> None:
@@ -73,7 +73,8 @@ class PictureLearner:
         reduced = wanted == "bf16" and reduced_precision(self._device) == torch.bfloat16
         self._recipe = recipe.model_copy(update={"precision": "bf16" if reduced else "fp32"})
         self._start = load_model(find_model(START), offline=True) if self._recipe.course == "forward" else None
-        self._given = None if given is None else prepared(given)
+        known = None if given is None else prepared(given)
+        self._given = reduction(request.reduction) if request.reduction else known
 
     def check_size(self, name: str, width: int, height: int) -> None:
         """Raises PictureError for a picture that is too small to learn from."""

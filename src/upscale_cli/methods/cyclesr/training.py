@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from upscale_cli.degradation.operations import downsample
 from upscale_cli.losses.adversarial import judged, ragan_discriminator_loss, ragan_generator_loss
 from upscale_cli.losses.content import feature_matching_loss, perceptual_loss
+from upscale_cli.losses.grid import grid_loss
 from upscale_cli.methods import load_method
 from upscale_cli.methods.cyclesr.losses import mse_loss
 from upscale_cli.methods.cyclesr.training_settings import OWN, TrainingSettings
@@ -175,6 +176,8 @@ class Training:
         terms: Terms = {}
         if weights.mse:
             terms["mse"] = weights.mse * mse_loss(x_hat, x)
+        if weights.grid:
+            terms["grid"] = weights.grid * grid_loss(x_hat, x, self._scale)
         if self._phi is not None:
             with reduced(x_hat, self._dtype):
                 terms["per"] = weights.per * perceptual_loss(255 * x_hat, 255 * x, self._phi.to(x.device))

@@ -98,6 +98,9 @@ class LossSettings(Settings):
     """Whose features: VGG-19's, whose weights are fetched; or, ours, D_h's, whatever it has learnt so far."""
     gan: float = Field(default=0.0, ge=0)
     """lambda_advsr: what D_h says, a relativistic GAN. CycleSRGAN: 0.05."""
+    grid: float = Field(default=0.0, ge=0)
+    """Ours: against a pattern that repeats with each pixel of low resolution, as a VDSR leaves it that learns with
+    `gan`; for pictures in [0, 1]."""
 
 
 class TrainingSettings(RecipeSettings):

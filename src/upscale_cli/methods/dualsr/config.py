@@ -10,6 +10,8 @@ from upscale_cli.training.settings import OptimiserSettings
 
 SCALE = 2
 """Of one pass."""
+REDUCTIONS = ("box", "bilinear", "bicubic", "lanczos")
+"""Resampling filters by whose name a kernel can be given."""
 _BETAS = (0.5, 0.999)
 
 

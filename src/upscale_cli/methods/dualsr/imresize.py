@@ -46,14 +46,14 @@ def _taps(length: int, factor: float) -> tuple[NDArray[np.intp], NDArray[np.floa
     centres = (np.arange(np.ceil(factor * length)) + 0.5) / factor - 0.5
     reach = 2 / shrink
     places = np.floor(centres - reach)[:, None].astype(int) + np.arange(int(2 * reach) + 2)
-    weights = _cubic(shrink * (centres[:, None] - places))
+    weights = cubic(shrink * (centres[:, None] - places))
     weights[places < 0] = 0
     weights /= weights.sum(axis=1, keepdims=True)
     period = places % (2 * length)
     return np.minimum(period, 2 * length - 1 - period), weights
 
 
-def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
+def cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Keys' cubic with a = -1/2."""
     x = np.abs(x)
     near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
