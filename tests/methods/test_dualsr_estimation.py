@@ -8,8 +8,8 @@ from torch import Tensor
 
 from upscale_cli.degradation.operations import anisotropic_kernel
 from upscale_cli.methods.dualsr.downsampler import SIZE, STRIDE, downsample
-from upscale_cli.methods.dualsr.estimation import estimated
-from upscale_cli.methods.dualsr.kernels import Kernel, prepared, widths
+from upscale_cli.methods.dualsr.estimation import estimated, is_sharp
+from upscale_cli.methods.dualsr.kernels import Kernel, prepared, reduction, widths
 
 
 def _detail(seed: int = 0, side: int = 96) -> Tensor:
@@ -67,3 +67,13 @@ def test_a_flat_picture_has_some_kernel(level: float) -> None:
     assert np.isfinite(found).all()
     assert found.sum() == pytest.approx(1)
     assert np.isfinite(widths(found)).all()
+
+
+@pytest.mark.parametrize("contrast", [1.0, 0.2])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_picture_is_sharp_or_blurred_whatever_its_contrast(seed: int, contrast: float) -> None:
+    scene = 0.3 + contrast * (_detail(seed, 192) - 0.3)
+    for name in ("box", "bicubic", "lanczos"):
+        assert is_sharp(_reduced(scene, reduction(name)))
+    for variances in ((1.7, 1.7), (4.0, 1.0), (5.0, 5.0)):
+        assert not is_sharp(_reduced(scene, prepared(anisotropic_kernel(variances, 0.4, 11, 0.25, 1))))

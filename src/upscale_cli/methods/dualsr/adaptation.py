@@ -14,10 +14,10 @@ from upscale_cli.methods.dualsr.config import AdaptationSettings
 from upscale_cli.methods.dualsr.crops import draw_crops, working_picture
 from upscale_cli.methods.dualsr.discriminator import Discriminator
 from upscale_cli.methods.dualsr.downsampler import Downsampler, downsample, shaved
-from upscale_cli.methods.dualsr.estimation import estimated
+from upscale_cli.methods.dualsr.estimation import estimated, is_sharp
 from upscale_cli.methods.dualsr.generator import Generator
 from upscale_cli.methods.dualsr.judgement import Judgement, Middle
-from upscale_cli.methods.dualsr.kernels import Kernel
+from upscale_cli.methods.dualsr.kernels import Kernel, reduction
 from upscale_cli.methods.dualsr.losses import cycle_loss, discriminator_loss, gan_loss, masked_interpolation_loss
 from upscale_cli.methods.dualsr.regularisation import Regularisation
 from upscale_cli.training.datasets import Batch
@@ -79,7 +79,10 @@ class Adaptation:
 
     @torch.no_grad()
     def _estimated(self) -> Kernel:
-        """The kernel, by what G_UP makes of patches before it learns."""
+        """The kernel, by what G_UP makes of patches before it learns; a sharp picture's, of which it makes too much, is
+        taken for a reduction's."""
+        if is_sharp(self._tensor[None]):
+            return reduction("bicubic")
         x = torch.stack([self._crop(place, self.settings.patch) for place in self._crops.hr[:ESTIMATED_FROM]])
         return estimated(x, torch.cat([self.G_UP(patch[None]) for patch in x]))
 

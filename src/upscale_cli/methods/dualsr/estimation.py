@@ -19,6 +19,8 @@ RIDGE = 0.05
 """How much a kernel costs that is no Gaussian, as a share of the mean power that a weight of it sees."""
 FLOOR = 1e-6
 """Added to that power, in [0, 1] squared: what flat pictures have."""
+SHARP = 0.5
+"""From which share of its halved picture's detail on a picture counts as sharp (docs/benchmarks.md)."""
 _SIGMAS = np.linspace(0.2, 2.6, 17)
 _ANGLES = np.arange(8) * np.pi / 8
 
@@ -38,6 +40,23 @@ def estimated(x: Tensor, x_hat: Tensor) -> Kernel:
     ridge = RIDGE * np.trace(power) / len(power) + FLOOR
     kernel = gaussian + np.linalg.solve(power + ridge * np.eye(len(power)), shared - power @ gaussian)
     return np.asarray(kernel / kernel.sum()).reshape(SIZE, SIZE)
+
+
+def is_sharp(x: Tensor) -> bool:
+    """Whether a picture has nearly as much detail as its pixels can hold, so that no blur has gone before them.
+
+    Scenes look alike at every scale; what a blur wider than a pixel leaves has less detail than the same, halved.
+
+    x: (B, 3, h, w) RGB in [0, 1].
+    """
+    grey = x.mean(1, keepdim=True)
+    return _detail(grey) >= SHARP * _detail(F.avg_pool2d(grey, 2))
+
+
+def _detail(grey: Tensor) -> float:
+    """The mean square of second differences down and across."""
+    down, across = (grey.diff(n=2, dim=dim).square().mean() for dim in (2, 3))
+    return float(down + across) + FLOOR
 
 
 def _normal_equations(x: Tensor, x_hat: Tensor) -> tuple[_Matrix, _Matrix]:
