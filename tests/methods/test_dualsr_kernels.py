@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from upscale_cli.methods.dualsr.config import REDUCTIONS
 from upscale_cli.methods.dualsr.downsampler import downsample, shaved
 from upscale_cli.methods.dualsr.generator import upsample
 from upscale_cli.methods.dualsr.judgement import SIDE, Middle
@@ -41,7 +42,7 @@ def test_a_patch_lies_where_it_lay_after_there_and_back(side):
     torch.testing.assert_close(reduced[..., 2:-2, 2:-2], inside, atol=2e-3, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["box", "bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("name", REDUCTIONS)
 def test_a_reduction_is_what_pillow_does(name: str):
     pixels = np.random.default_rng(0).integers(64, 192, (64, 64, 3), np.uint8)  # none that is cut between two passes
     halved = Image.fromarray(pixels).resize((32, 32), getattr(Image.Resampling, name.upper()))

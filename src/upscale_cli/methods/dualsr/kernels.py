@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import shift
 
-from upscale_cli.methods.dualsr.config import REDUCTIONS, SCALE
+from upscale_cli.methods.dualsr.config import SCALE
 from upscale_cli.methods.dualsr.downsampler import SIZE
 from upscale_cli.methods.dualsr.imresize import cubic
 from upscale_cli.methods.dualsr.regularisation import centre
@@ -14,23 +14,17 @@ from upscale_cli.methods.dualsr.regularisation import centre
 Kernel = NDArray[np.float64]
 Filter = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-_FILTERS: Mapping[str, Filter] = dict(
-    zip(
-        REDUCTIONS,
-        (
-            lambda x: (np.abs(x) <= 0.5).astype(float),
-            lambda x: np.clip(1 - np.abs(x), 0, None),
-            cubic,
-            lambda x: np.sinc(x) * np.sinc(x / 3) * (np.abs(x) < 3),
-        ),
-        strict=True,
-    )
-)
+_FILTERS: Mapping[str, Filter] = {
+    "box": lambda x: (np.abs(x) <= 0.5).astype(float),
+    "bilinear": lambda x: np.clip(1 - np.abs(x), 0, None),
+    "bicubic": cubic,
+    "lanczos": lambda x: np.sinc(x) * np.sinc(x / 3) * (np.abs(x) < 3),
+}
 """By the distance in pixels of the smaller picture; Lanczos with three lobes."""
 
 
 def reduction(name: str) -> Kernel:
-    """What halves a picture as image programs do, (SIZE, SIZE), centred and of sum 1.  name: one of `REDUCTIONS`."""
+    """What halves a picture as image programs do, (SIZE, SIZE), centred and of sum 1.  name: one of `config.REDUCTIONS`."""
     row = _FILTERS[name]((np.arange(SIZE) - centre(SIZE)) / SCALE)
     row /= row.sum()
     return np.outer(row, row)
