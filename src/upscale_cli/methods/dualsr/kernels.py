@@ -24,7 +24,7 @@ _FILTERS: Mapping[str, Filter] = {
 
 
 def reduction(name: str) -> Kernel:
-    """What halves a picture as image programs do, (SIZE, SIZE), centred and of sum 1.  name: one of `config.REDUCTIONS`."""
+    """What halves a picture as image programs do, (SIZE, SIZE), centred and of sum 1.  name: of `config.REDUCTIONS`."""
     row = _FILTERS[name]((np.arange(SIZE) - centre(SIZE)) / SCALE)
     row /= row.sum()
     return np.outer(row, row)
