@@ -57,10 +57,10 @@ QUICK: Tables = {
 }
 """A CycleGAN that learns a strong blur in hundreds of steps, where the paper's had not in two thousand; ours."""
 ADVERSARIAL: Tables = {
-    "loss": {"per": 1.0, "gan": 0.05, "features": "discriminator"},
+    "loss": {"per": 1.0, "gan": 0.05, "features": "discriminator", "grid": 8e3},
     "discriminator": {"kind": "patch"},
 }
-"""CycleSRGAN's weights ("Training details"); a discriminator and features that need no VGG-19 are ours."""
+"""CycleSRGAN's weights ("Training details"); a discriminator and features that need no VGG-19, and `grid`, are ours."""
 COLUMNS: dict[str, Tables] = {
     "SR_syn": {"course": "synthetic"},
     "SR_paired": {"course": "paired", "data": {"train": "aligned", "lr": "partners"}},

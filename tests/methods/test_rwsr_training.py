@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from upscale_cli.errors import WeightsError
 from upscale_cli.losses.flat import FLAT_LEVELS
+from upscale_cli.losses.grid import grid_loss
 from upscale_cli.methods.rwsr.generator import Generator
 from upscale_cli.methods.rwsr.training import FLAT_TURNS, Training, TrainingSettings, prepare
 from upscale_cli.training.datasets import Batch
@@ -171,6 +172,14 @@ def test_the_discriminator_stands_in_for_vgg(tmp_path: Path):
     terms["per"].backward()
     assert all(p.grad is not None for p in stage.G.parameters() if p.requires_grad)
     assert prepare(stage.settings, lambda text: None).D is not None  # without VGG-19 at hand
+
+
+def test_a_pattern_of_the_scales_period_costs(tmp_path: Path):
+    stage = _prepare(tmp_path, loss={"l1": 1, "grid": 5})
+    batch = stage.draw(0, TWO)
+    with torch.no_grad():
+        expected = 5 * grid_loss(stage.G(batch.lr * 255) / 255, batch.hr, 4)
+    assert _terms(stage, batch)["generator"]["grid"].item() == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_all_flat_colours_have_their_turn(tmp_path: Path):

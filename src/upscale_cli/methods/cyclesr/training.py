@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from upscale_cli.degradation.operations import downsample
 from upscale_cli.losses.adversarial import judged, ragan_discriminator_loss, ragan_generator_loss
 from upscale_cli.losses.content import feature_matching_loss, perceptual_loss
+from upscale_cli.losses.grid import grid_loss
 from upscale_cli.methods import load_method
-from upscale_cli.methods.cyclesr.losses import grid_loss, mse_loss
+from upscale_cli.methods.cyclesr.losses import mse_loss
 from upscale_cli.methods.cyclesr.training_settings import OWN, TrainingSettings
 from upscale_cli.methods.cyclesr.translation import CycleGAN, Pictures, Terms, from_unit, noise, to_unit
 from upscale_cli.methods.cyclesr.watching import Probe

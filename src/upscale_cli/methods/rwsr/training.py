@@ -16,6 +16,7 @@ from upscale_cli.degradation.pipeline import degrade
 from upscale_cli.losses.adversarial import gan_loss, judged, ragan_discriminator_loss, ragan_generator_loss
 from upscale_cli.losses.content import content_loss, feature_matching_loss, perceptual_loss
 from upscale_cli.losses.flat import flat_loss, flat_pictures
+from upscale_cli.losses.grid import grid_loss
 from upscale_cli.losses.similarity import ssim_loss
 from upscale_cli.methods.rwsr.generator import Generator
 from upscale_cli.methods.rwsr.training_settings import TrainingSettings
@@ -76,6 +77,8 @@ class Training:
         terms: Terms = {"l1": weights.l1 * content_loss(fake, y) / 255}
         if weights.ssim:
             terms["ssim"] = weights.ssim * ssim_loss(fake, y)
+        if weights.grid:
+            terms["grid"] = weights.grid * grid_loss(fake / 255, y / 255, self._scale)
         if weights.flat:
             flat = flat_pictures(FLAT_SIDE)[number % FLAT_TURNS :: FLAT_TURNS].to(x.device)
             terms["flat"] = weights.flat * flat_loss(partial(self.G, body=self._dtype), flat) / 255

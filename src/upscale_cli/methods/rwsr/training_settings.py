@@ -24,6 +24,9 @@ class LossSettings(Settings):
     """Of 1 - SSIM. Ours: structure counts for more than in L_1 alone."""
     flat: float = Field(default=0.0, ge=0)
     """Ours: mean |G(c) - c| over flat pictures c of all colours; needs `generator.padding = "replicate"`."""
+    grid: float = Field(default=0.0, ge=0)
+    """Ours: against a pattern that repeats with each pixel of low resolution, as networks leave it that learn with
+    `gan`."""
     gan: float = Field(default=0.0, ge=0)
     """lambda, of L_a: what the discriminator says. Section 4.1: 0.005 with either objective."""
     objective: Literal["relativistic", "standard"] = "relativistic"

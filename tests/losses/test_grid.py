@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from upscale_cli.methods.cyclesr.losses import grid_loss
+from upscale_cli.losses.grid import grid_loss
 
 SCALE = 4
 
