@@ -15,68 +15,75 @@ RECIPES = (
 PAIRS = "dped"
 _PAIRS_PANEL = "Pairs of a phone and a better camera (--recipe dped)"
 
+_Output = Annotated[
+    str, typer.Option("-o", "--output", metavar="DIR", help="The folder for the pictures and the manifest.")
+]
+_Inputs = Annotated[list[str] | None, typer.Argument(metavar="[INPUT]...", help="Sharp pictures, folders, globs.")]
+_Scale = Annotated[int, typer.Option("-s", "--scale", min=1, max=64, help="By how much smaller.")]
+_Recipe = Annotated[
+    str,
+    typer.Option(
+        "--recipe",
+        metavar="NAME|FILE.toml",
+        help=f"How they are spoiled: {RECIPES}, or a file; {PAIRS}: pairs of two cameras instead.",
+    ),
+]
+_Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Another seed than 0, another draw for each picture.")]
+_Lr = Annotated[
+    str | None,
+    typer.Option("--lr", metavar="DIR", help="The phone's pictures.", rich_help_panel=_PAIRS_PANEL),
+]
+_Reference = Annotated[
+    str | None,
+    typer.Option(
+        "--reference",
+        metavar="DIR",
+        help="The same scenes by the better camera, of the same names and sizes.",
+        rich_help_panel=_PAIRS_PANEL,
+    ),
+]
+_Pairs = Annotated[
+    str | None,
+    typer.Option(
+        "--pairs",
+        metavar="T1|T2|T3|T4",
+        help="The reference enlarged by bicubic (T1), by a model (T2, the default), by a PSNR-oriented model (T3); "
+        "or as it is, beside the phone's picture reduced (T4).",
+        rich_help_panel=_PAIRS_PANEL,
+    ),
+]
+_SrModel = Annotated[
+    str | None,
+    typer.Option(
+        "--sr-model",
+        metavar="NAME|FILE",
+        help="The model of T2 or T3, as 'upscale run' takes it.",
+        autocompletion=options.complete_models,
+        rich_help_panel=_PAIRS_PANEL,
+    ),
+]
+_MaxShift = Annotated[
+    float | None,
+    typer.Option(
+        "--max-shift",
+        metavar="PIXELS",
+        help="Pairs that are shifted by more are refused: 1 unless told.",
+        rich_help_panel=_PAIRS_PANEL,
+    ),
+]
+
 
 def degrade_command(
-    output: Annotated[
-        str, typer.Option("-o", "--output", metavar="DIR", help="The folder for the pictures and the manifest.")
-    ],
-    inputs: Annotated[
-        list[str] | None, typer.Argument(metavar="[INPUT]...", help="Sharp pictures, folders, globs.")
-    ] = None,
-    scale: Annotated[int, typer.Option("-s", "--scale", min=1, max=64, help="By how much smaller.")] = 4,
-    recipe: Annotated[
-        str,
-        typer.Option(
-            "--recipe",
-            metavar="NAME|FILE.toml",
-            help=f"How they are spoiled: {RECIPES}, or a file; {PAIRS}: pairs of two cameras instead.",
-        ),
-    ] = "rwsr",
-    seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Another seed than 0, another draw for each picture.")
-    ] = None,
-    lr: Annotated[
-        str | None,
-        typer.Option("--lr", metavar="DIR", help="The phone's pictures.", rich_help_panel=_PAIRS_PANEL),
-    ] = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            "--reference",
-            metavar="DIR",
-            help="The same scenes by the better camera, of the same names and sizes.",
-            rich_help_panel=_PAIRS_PANEL,
-        ),
-    ] = None,
-    pairs: Annotated[
-        str | None,
-        typer.Option(
-            "--pairs",
-            metavar="T1|T2|T3|T4",
-            help="The reference enlarged by bicubic (T1), by a model (T2, the default), by a PSNR-oriented model (T3); "
-            "or as it is, beside the phone's picture reduced (T4).",
-            rich_help_panel=_PAIRS_PANEL,
-        ),
-    ] = None,
-    sr_model: Annotated[
-        str | None,
-        typer.Option(
-            "--sr-model",
-            metavar="NAME|FILE",
-            help="The model of T2 or T3, as 'upscale run' takes it.",
-            autocompletion=options.complete_models,
-            rich_help_panel=_PAIRS_PANEL,
-        ),
-    ] = None,
-    max_shift: Annotated[
-        float | None,
-        typer.Option(
-            "--max-shift",
-            metavar="PIXELS",
-            help="Pairs that are shifted by more are refused: 1 unless told.",
-            rich_help_panel=_PAIRS_PANEL,
-        ),
-    ] = None,
+    output: _Output,
+    inputs: _Inputs = None,
+    scale: _Scale = 4,
+    recipe: _Recipe = "rwsr",
+    seed: _Seed = None,
+    lr: _Lr = None,
+    reference: _Reference = None,
+    pairs: _Pairs = None,
+    sr_model: _SrModel = None,
+    max_shift: _MaxShift = None,
     recursive: options.Recursive = False,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,

@@ -14,63 +14,73 @@ if TYPE_CHECKING:  # imported by the command itself: help and completion stay qu
 _SMALLEST_CROP = 11
 """SSIM's window."""
 
+_Hr = Annotated[Path, typer.Option("--hr", metavar="DIR", help="The folder of originals.")]
+_Lr = Annotated[
+    Path | None,
+    typer.Option("--lr", metavar="DIR", help="Low-resolution pictures of the same names, suffixes apart."),
+]
+_Degrade = Annotated[
+    str | None,
+    typer.Option(
+        "--degrade",
+        metavar="clean|noise:SIGMA|jpeg:QUALITY|RECIPE",
+        help="Without --lr: what is done to the originals, after bicubic reduction or as a recipe of "
+        "'upscale degrade' says. Default: clean.",
+    ),
+]
+_Seed = Annotated[int, typer.Option("--seed", min=0, help="Another seed, another draw for each picture.")]
+_Metrics = Annotated[
+    str,
+    typer.Option(
+        "--metrics",
+        metavar="NAME,...",
+        help="Of psnr, ssim (higher is better), lpips and niqe (lower is better); lpips fetches AlexNet once.",
+    ),
+]
+_CropBorder = Annotated[
+    int, typer.Option("--crop-border", metavar="N", min=0, help="Pixels left out on each side. Default: 4.")
+]
+_Channel = Annotated[
+    str, typer.Option("--channel", metavar="rgb|y", help="All three channels, or luminance as in MATLAB.")
+]
+_ShiftSearch = Annotated[
+    int,
+    typer.Option(
+        "--shift-search",
+        metavar="N",
+        min=0,
+        help="The result counts where it fits best, up to N pixels off each way (CycleSR: 40). Default: 0.",
+    ),
+]
+_CenterCrop = Annotated[
+    int | None,
+    typer.Option(
+        "--center-crop", metavar="N", min=_SMALLEST_CROP, help="Only the middle N x N pixels count (CycleSR: 60)."
+    ),
+]
+_AsJson = Annotated[bool, typer.Option("--json", help="One JSON line per picture on stdout, and one of the means.")]
+_Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only results and errors.")]
+
 
 def evaluate_command(
-    hr: Annotated[Path, typer.Option("--hr", metavar="DIR", help="The folder of originals.")],
-    lr: Annotated[
-        Path | None,
-        typer.Option("--lr", metavar="DIR", help="Low-resolution pictures of the same names, suffixes apart."),
-    ] = None,
-    degrade: Annotated[
-        str | None,
-        typer.Option(
-            "--degrade",
-            metavar="clean|noise:SIGMA|jpeg:QUALITY|RECIPE",
-            help="Without --lr: what is done to the originals, after bicubic reduction or as a recipe of "
-            "'upscale degrade' says. Default: clean.",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed, another draw for each picture.")] = 0,
+    hr: _Hr,
+    lr: _Lr = None,
+    degrade: _Degrade = None,
+    seed: _Seed = 0,
     model: options.Model = None,
-    metrics: Annotated[
-        str,
-        typer.Option(
-            "--metrics",
-            metavar="NAME,...",
-            help="Of psnr, ssim (higher is better), lpips and niqe (lower is better); lpips fetches AlexNet once.",
-        ),
-    ] = "psnr,ssim",
-    crop_border: Annotated[
-        int, typer.Option("--crop-border", metavar="N", min=0, help="Pixels left out on each side. Default: 4.")
-    ] = 4,
-    channel: Annotated[
-        str, typer.Option("--channel", metavar="rgb|y", help="All three channels, or luminance as in MATLAB.")
-    ] = "rgb",
-    shift_search: Annotated[
-        int,
-        typer.Option(
-            "--shift-search",
-            metavar="N",
-            min=0,
-            help="The result counts where it fits best, up to N pixels off each way (CycleSR: 40). Default: 0.",
-        ),
-    ] = 0,
-    center_crop: Annotated[
-        int | None,
-        typer.Option(
-            "--center-crop", metavar="N", min=_SMALLEST_CROP, help="Only the middle N x N pixels count (CycleSR: 60)."
-        ),
-    ] = None,
+    metrics: _Metrics = "psnr,ssim",
+    crop_border: _CropBorder = 4,
+    channel: _Channel = "rgb",
+    shift_search: _ShiftSearch = 0,
+    center_crop: _CenterCrop = None,
     self_ensemble: options.SelfEnsemble = False,
     tile: options.Tile = "auto",
     fuse: options.Fuse = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     offline: options.Offline = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON line per picture on stdout, and one of the means.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only results and errors.")] = False,
+    as_json: _AsJson = False,
+    quiet: _Quiet = False,
 ) -> int:
     """Measure a model against originals: PSNR, SSIM, LPIPS and NIQE, beside bicubic's.
 

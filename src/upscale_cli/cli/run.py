@@ -18,82 +18,93 @@ _FUSION = "Fusion"
 """The panel of --help for fusion's options."""
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
+_Scale = Annotated[float | None, typer.Option("-s", "--scale", help="By how much; other than x4 is resampled from x4.")]
+_Width = Annotated[int | None, typer.Option("--width", help="Output width in pixels, instead of a scale.")]
+_Height = Annotated[int | None, typer.Option("--height", help="Output height in pixels, instead of a scale.")]
+_Projection = Annotated[
+    str,
+    typer.Option("--projection", metavar="official|off", help="SRResCycGAN's projection by the noise estimate."),
+]
+_TileStatistics = Annotated[
+    str,
+    typer.Option(
+        "--tile-statistics",
+        metavar="exact|local",
+        help="exact: channel attention sees the whole picture; local: its own tile only, and how far off that is.",
+    ),
+]
+_FuseWith = Annotated[
+    str | None,
+    typer.Option(
+        "--fuse-with",
+        metavar="NAME|FILE",
+        help="The second network, for a pair of your own.",
+        rich_help_panel=_FUSION,
+    ),
+]
+_FuseAlpha = Annotated[
+    float | None,
+    typer.Option(
+        "--fuse-alpha", metavar="N", help="The first network's weight. Default: 0.6.", rich_help_panel=_FUSION
+    ),
+]
+_FuseBeta = Annotated[
+    float | None,
+    typer.Option(
+        "--fuse-beta", metavar="N", help="The second network's weight. Default: 0.4.", rich_help_panel=_FUSION
+    ),
+]
+_FuseGamma = Annotated[
+    float | None,
+    typer.Option(
+        "--fuse-gamma",
+        metavar="N",
+        help="A picture is dark where its median luminance is below this, of 255. Default: 64.",
+        rich_help_panel=_FUSION,
+    ),
+]
+_FuseLocal = Annotated[
+    bool,
+    typer.Option(
+        "--fuse-local", help="Fuse the dark parts of every picture, not all of dark ones.", rich_help_panel=_FUSION
+    ),
+]
+_SaveGate = Annotated[
+    str | None,
+    typer.Option(
+        "--save-gate",
+        metavar="PATH",
+        help="Write what was fused: a PNG, a folder/, or a template like '{stem}_gate.png'.",
+        rich_help_panel=_FUSION,
+    ),
+]
+_Suffix = Annotated[str | None, typer.Option("--suffix", help="Behind the name, instead of _x4_MODEL.")]
+
 
 def run_command(
     inputs: options.Inputs,
     output: options.Output = None,
     model: options.Model = None,
-    scale: Annotated[
-        float | None, typer.Option("-s", "--scale", help="By how much; other than x4 is resampled from x4.")
-    ] = None,
-    width: Annotated[int | None, typer.Option("--width", help="Output width in pixels, instead of a scale.")] = None,
-    height: Annotated[int | None, typer.Option("--height", help="Output height in pixels, instead of a scale.")] = None,
+    scale: _Scale = None,
+    width: _Width = None,
+    height: _Height = None,
     self_ensemble: options.SelfEnsemble = False,
-    projection: Annotated[
-        str,
-        typer.Option("--projection", metavar="official|off", help="SRResCycGAN's projection by the noise estimate."),
-    ] = "official",
+    projection: _Projection = "official",
     tile: options.Tile = "auto",
     memory: options.Memory = None,
-    tile_statistics: Annotated[
-        str,
-        typer.Option(
-            "--tile-statistics",
-            metavar="exact|local",
-            help="exact: channel attention sees the whole picture; local: its own tile only, and how far off that is.",
-        ),
-    ] = "exact",
+    tile_statistics: _TileStatistics = "exact",
     fuse: options.Fuse = None,
-    fuse_with: Annotated[
-        str | None,
-        typer.Option(
-            "--fuse-with",
-            metavar="NAME|FILE",
-            help="The second network, for a pair of your own.",
-            rich_help_panel=_FUSION,
-        ),
-    ] = None,
-    fuse_alpha: Annotated[
-        float | None,
-        typer.Option(
-            "--fuse-alpha", metavar="N", help="The first network's weight. Default: 0.6.", rich_help_panel=_FUSION
-        ),
-    ] = None,
-    fuse_beta: Annotated[
-        float | None,
-        typer.Option(
-            "--fuse-beta", metavar="N", help="The second network's weight. Default: 0.4.", rich_help_panel=_FUSION
-        ),
-    ] = None,
-    fuse_gamma: Annotated[
-        float | None,
-        typer.Option(
-            "--fuse-gamma",
-            metavar="N",
-            help="A picture is dark where its median luminance is below this, of 255. Default: 64.",
-            rich_help_panel=_FUSION,
-        ),
-    ] = None,
-    fuse_local: Annotated[
-        bool,
-        typer.Option(
-            "--fuse-local", help="Fuse the dark parts of every picture, not all of dark ones.", rich_help_panel=_FUSION
-        ),
-    ] = False,
-    save_gate: Annotated[
-        str | None,
-        typer.Option(
-            "--save-gate",
-            metavar="PATH",
-            help="Write what was fused: a PNG, a folder/, or a template like '{stem}_gate.png'.",
-            rich_help_panel=_FUSION,
-        ),
-    ] = None,
+    fuse_with: _FuseWith = None,
+    fuse_alpha: _FuseAlpha = None,
+    fuse_beta: _FuseBeta = None,
+    fuse_gamma: _FuseGamma = None,
+    fuse_local: _FuseLocal = False,
+    save_gate: _SaveGate = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     output_format: options.Format = None,
     quality: options.Quality = None,
-    suffix: Annotated[str | None, typer.Option("--suffix", help="Behind the name, instead of _x4_MODEL.")] = None,
+    suffix: _Suffix = None,
     recursive: options.Recursive = False,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,

@@ -15,52 +15,59 @@ if TYPE_CHECKING:  # imported by the command itself: help and completion stay qu
     from upscale_cli.services.train_method import TrainingPlan
     from upscale_cli.training.loop import TrainingReport
 
+_Config = Annotated[
+    Path | None, typer.Argument(metavar="CONFIG", help="A recipe, as those in configs/.", show_default=False)
+]
+_Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="DIR", help="The run's folder. Default: runs/<its name>.")
+]
+_Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="In place of the recipe's, as in --set optimiser.lr=1e-4."),
+]
+_Resume = Annotated[bool, typer.Option("--resume", help="Go on from the folder's newest checkpoint.")]
+_ForceConfig = Annotated[
+    bool, typer.Option("--force-config", help="With --resume: go on though the recipe has changed.")
+]
+_MaxTime = Annotated[
+    str | None, typer.Option("--max-time", metavar="TIME", help="Save and stop then, as in 9m or 1h30m.")
+]
+_Device = Annotated[
+    str,
+    typer.Option("--device", metavar="auto|cpu|cuda[:i]", help="Where to train. auto: cuda where there is one."),
+]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and check everything, draw one batch, write nothing.")]
+_PrintConfig = Annotated[
+    str | None,
+    typer.Option("--print-config", metavar="METHOD", help="Print a recipe with every key, explained, and do no more."),
+]
+_SlimState = Annotated[
+    Path | None,
+    typer.Option("--slim-state", metavar="DIR", help="At the end write the state there in parts of 16 MiB at most."),
+]
+_SaveTranslations = Annotated[
+    bool,
+    typer.Option(
+        "--save-translations",
+        help="With each state keep pictures of what cyclesr takes for real low resolution.",
+    ),
+]
+_Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only the result.")]
+
 
 def train_command(
-    config: Annotated[
-        Path | None, typer.Argument(metavar="CONFIG", help="A recipe, as those in configs/.", show_default=False)
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="DIR", help="The run's folder. Default: runs/<its name>.")
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="In place of the recipe's, as in --set optimiser.lr=1e-4."),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's newest checkpoint.")] = False,
-    force_config: Annotated[
-        bool, typer.Option("--force-config", help="With --resume: go on though the recipe has changed.")
-    ] = False,
-    max_time: Annotated[
-        str | None, typer.Option("--max-time", metavar="TIME", help="Save and stop then, as in 9m or 1h30m.")
-    ] = None,
-    device: Annotated[
-        str,
-        typer.Option("--device", metavar="auto|cpu|cuda[:i]", help="Where to train. auto: cuda where there is one."),
-    ] = "auto",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Read and check everything, draw one batch, write nothing.")
-    ] = False,
-    print_config: Annotated[
-        str | None,
-        typer.Option(
-            "--print-config", metavar="METHOD", help="Print a recipe with every key, explained, and do no more."
-        ),
-    ] = None,
-    slim_state: Annotated[
-        Path | None,
-        typer.Option(
-            "--slim-state", metavar="DIR", help="At the end write the state there in parts of 16 MiB at most."
-        ),
-    ] = None,
-    save_translations: Annotated[
-        bool,
-        typer.Option(
-            "--save-translations",
-            help="With each state keep pictures of what cyclesr takes for real low resolution.",
-        ),
-    ] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, only the result.")] = False,
+    config: _Config = None,
+    output: _Output = None,
+    overrides: _Overrides = None,
+    resume: _Resume = False,
+    force_config: _ForceConfig = False,
+    max_time: _MaxTime = None,
+    device: _Device = "auto",
+    dry_run: _DryRun = False,
+    print_config: _PrintConfig = None,
+    slim_state: _SlimState = None,
+    save_translations: _SaveTranslations = False,
+    quiet: _Quiet = False,
 ) -> None:
     """Train a model from a recipe.
 

@@ -12,87 +12,98 @@ from upscale_cli.cli.run import check_stdout, exit_code, parse_memory
 _LEARNING = "Learning"
 """The panel of --help for what is learned."""
 
+_Scale = Annotated[
+    float,
+    typer.Option(
+        "-s",
+        "--scale",
+        help="By how much, up to 8; x4 and x8 in two and three passes, others resampled. Default: 2.",
+    ),
+]
+_Recipe = Annotated[
+    str,
+    typer.Option(
+        "--recipe",
+        metavar="quick|paper",
+        help="quick: go on from a network that has learned from others; paper: DualSR as published, from nothing, "
+        "which takes far longer.",
+        rich_help_panel=_LEARNING,
+    ),
+]
+_Steps = Annotated[
+    int | None,
+    typer.Option(
+        "--steps",
+        help="How long each network learns. Default: 100, or the paper's 3000.",
+        rich_help_panel=_LEARNING,
+    ),
+]
+_Seed = Annotated[
+    int,
+    typer.Option(
+        "--seed", help="Another seed, other first weights and patches. Default: 0.", rich_help_panel=_LEARNING
+    ),
+]
+_Kernel = Annotated[
+    Path | None,
+    typer.Option(
+        "--kernel",
+        metavar="FILE|NAME",
+        help="The kernel that made the picture smaller, where it is known: PNG, .npy or .mat, or one of box, "
+        "bilinear, bicubic and lanczos.",
+        rich_help_panel=_LEARNING,
+    ),
+]
+_SaveKernel = Annotated[
+    str | None,
+    typer.Option(
+        "--save-kernel",
+        metavar="PATH",
+        help="Write the estimated kernel: a .png, .npy or .mat, a folder/, or a template like '{stem}_kernel.npy'.",
+        rich_help_panel=_LEARNING,
+    ),
+]
+_Reference = Annotated[
+    Path | None,
+    typer.Option(
+        "--reference",
+        metavar="FILE",
+        help="What the result should be: PSNR and SSIM are shown, nothing is learned from it.",
+        rich_help_panel=_LEARNING,
+    ),
+]
+_MaxTime = Annotated[
+    str | None,
+    typer.Option(
+        "--max-time",
+        metavar="TIME",
+        help="For each picture, as in 10m; then what was learned is used.",
+        rich_help_panel=_LEARNING,
+    ),
+]
+_Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on where the same command was interrupted or ran out of time.",
+        rich_help_panel=_LEARNING,
+    ),
+]
+_Suffix = Annotated[str | None, typer.Option("--suffix", help="Behind the name, instead of _x2_dualsr.")]
+
 
 def zeroshot_command(
     inputs: options.Inputs,
     output: options.Output = None,
-    scale: Annotated[
-        float,
-        typer.Option(
-            "-s",
-            "--scale",
-            help="By how much, up to 8; x4 and x8 in two and three passes, others resampled. Default: 2.",
-        ),
-    ] = 2.0,
-    recipe: Annotated[
-        str,
-        typer.Option(
-            "--recipe",
-            metavar="quick|paper",
-            help="quick: go on from a network that has learned from others; paper: DualSR as published, from nothing, "
-            "which takes far longer.",
-            rich_help_panel=_LEARNING,
-        ),
-    ] = "quick",
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            "--steps",
-            help="How long each network learns. Default: 100, or the paper's 3000.",
-            rich_help_panel=_LEARNING,
-        ),
-    ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(
-            "--seed", help="Another seed, other first weights and patches. Default: 0.", rich_help_panel=_LEARNING
-        ),
-    ] = 0,
-    kernel: Annotated[
-        Path | None,
-        typer.Option(
-            "--kernel",
-            metavar="FILE|NAME",
-            help="The kernel that made the picture smaller, where it is known: PNG, .npy or .mat, or one of box, "
-            "bilinear, bicubic and lanczos.",
-            rich_help_panel=_LEARNING,
-        ),
-    ] = None,
-    save_kernel: Annotated[
-        str | None,
-        typer.Option(
-            "--save-kernel",
-            metavar="PATH",
-            help="Write the estimated kernel: a .png, .npy or .mat, a folder/, or a template like '{stem}_kernel.npy'.",
-            rich_help_panel=_LEARNING,
-        ),
-    ] = None,
-    reference: Annotated[
-        Path | None,
-        typer.Option(
-            "--reference",
-            metavar="FILE",
-            help="What the result should be: PSNR and SSIM are shown, nothing is learned from it.",
-            rich_help_panel=_LEARNING,
-        ),
-    ] = None,
-    max_time: Annotated[
-        str | None,
-        typer.Option(
-            "--max-time",
-            metavar="TIME",
-            help="For each picture, as in 10m; then what was learned is used.",
-            rich_help_panel=_LEARNING,
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Go on where the same command was interrupted or ran out of time.",
-            rich_help_panel=_LEARNING,
-        ),
-    ] = False,
+    scale: _Scale = 2.0,
+    recipe: _Recipe = "quick",
+    steps: _Steps = None,
+    seed: _Seed = 0,
+    kernel: _Kernel = None,
+    save_kernel: _SaveKernel = None,
+    reference: _Reference = None,
+    max_time: _MaxTime = None,
+    resume: _Resume = False,
     self_ensemble: options.SelfEnsemble = False,
     tile: options.Tile = "auto",
     memory: options.Memory = None,
@@ -100,7 +111,7 @@ def zeroshot_command(
     precision: options.Precision = "auto",
     output_format: options.Format = None,
     quality: options.Quality = None,
-    suffix: Annotated[str | None, typer.Option("--suffix", help="Behind the name, instead of _x2_dualsr.")] = None,
+    suffix: _Suffix = None,
     recursive: options.Recursive = False,
     overwrite: options.Overwrite = False,
     dry_run: options.DryRun = False,
