@@ -5,10 +5,13 @@ import torch
 
 from upscale_cli.networks.discriminators import DiscriminatorSettings, build_discriminator, require_judgeable
 from upscale_cli.networks.patch_discriminator import PatchDiscriminator
+from upscale_cli.networks.unet_discriminator import UNetDiscriminator
 from upscale_cli.networks.vgg_discriminator import VggDiscriminator
 
 
-@pytest.mark.parametrize(("kind", "network"), [("vgg", VggDiscriminator), ("patch", PatchDiscriminator)])
+@pytest.mark.parametrize(
+    ("kind", "network"), [("vgg", VggDiscriminator), ("patch", PatchDiscriminator), ("unet", UNetDiscriminator)]
+)
 def test_the_kind_decides_the_network(kind: str, network: type):
     built = build_discriminator(DiscriminatorSettings(kind=kind, features=2), 32)
     assert type(built) is network
@@ -19,6 +22,7 @@ def test_the_kind_decides_the_network(kind: str, network: type):
     ("kind", "patch", "scale", "fault"),
     [
         ("vgg", 30, 4, "patch = 30 times scale 4 must be a multiple of 32"),
+        ("unet", 30, 2, "patch = 30 times scale 2 must be a multiple of 8"),
         ("patch", 11, 2, "patch = 11 times scale 2 must be at least 24 pixels"),
     ],
 )
@@ -27,6 +31,8 @@ def test_patches_that_cannot_be_judged_are_refused(kind: str, patch: int, scale:
         require_judgeable(DiscriminatorSettings(kind=kind), patch, scale)
 
 
-@pytest.mark.parametrize(("kind", "patch", "scale"), [("vgg", 32, 3), ("patch", 30, 4), ("patch", 8, 3)])
+@pytest.mark.parametrize(
+    ("kind", "patch", "scale"), [("vgg", 32, 3), ("patch", 30, 4), ("patch", 8, 3), ("unet", 30, 4)]
+)
 def test_patches_that_can_be_judged_pass(kind: str, patch: int, scale: int):
     require_judgeable(DiscriminatorSettings(kind=kind), patch, scale)

@@ -6,25 +6,31 @@ from pydantic import Field
 
 from upscale_cli.config.toml_file import Settings
 from upscale_cli.networks.patch_discriminator import PatchDiscriminator, smallest_judged
-from upscale_cli.networks.vgg_discriminator import HALVINGS, VggDiscriminator
+from upscale_cli.networks.unet_discriminator import HALVINGS as UNET_HALVINGS
+from upscale_cli.networks.unet_discriminator import UNetDiscriminator
+from upscale_cli.networks.vgg_discriminator import HALVINGS as VGG_HALVINGS
+from upscale_cli.networks.vgg_discriminator import VggDiscriminator
 
-Discriminator = VggDiscriminator | PatchDiscriminator
+Discriminator = VggDiscriminator | PatchDiscriminator | UNetDiscriminator
+_HALVINGS = {"vgg": VGG_HALVINGS, "unet": UNET_HALVINGS}
 
 
 class DiscriminatorSettings(Settings):
     """The discriminator, built where `loss.gan` needs it."""
 
-    kind: Literal["vgg", "patch"] = "vgg"
-    """ESRGAN's, which judges a patch as a whole; or, ours, PatchGAN with batch norm, which judges each of its parts."""
+    kind: Literal["vgg", "patch", "unet"] = "vgg"
+    """ESRGAN's, which judges a patch as a whole; or, ours, PatchGAN with batch norm, which judges each of its parts, or
+    Real-ESRGAN's U-Net with spectral norm, which judges each pixel."""
     features: int = Field(default=64, ge=1)
-    """Feature maps of the first convolutions (either: 64, growing to 512)."""
+    """Feature maps of the first convolutions (each: 64, growing to 512)."""
 
 
 def require_judgeable(settings: DiscriminatorSettings, patch: int, scale: int) -> None:
     """Raises ValueError where the discriminator can make nothing of patches of `patch` low-resolution pixels a side."""
     side = f"patch = {patch} times scale {scale}"
-    if settings.kind == "vgg" and patch * scale % 2**HALVINGS:
-        raise ValueError(f"with loss.gan, {side} must be a multiple of {2**HALVINGS}: the discriminator halves it")
+    halvings = _HALVINGS.get(settings.kind, 0)
+    if patch * scale % 2**halvings:
+        raise ValueError(f"with loss.gan, {side} must be a multiple of {2**halvings}: the discriminator halves it")
     if settings.kind == "patch" and patch * scale < smallest_judged():
         raise ValueError(f"with discriminator.kind = 'patch', {side} must be at least {smallest_judged()} pixels")
 
@@ -33,4 +39,6 @@ def build_discriminator(settings: DiscriminatorSettings, side: int) -> Discrimin
     """Untrained, for patches of `side` high-resolution pixels a side."""
     if settings.kind == "vgg":
         return VggDiscriminator(settings.features, side)
+    if settings.kind == "unet":
+        return UNetDiscriminator(settings.features)
     return PatchDiscriminator(settings.features, norm="batch")
