@@ -48,11 +48,13 @@ TRACKS = {
 """By the recipe of `upscale degrade` that makes it."""
 QUICK: Tables = {
     "halvings": 0,
-    "norm": "batch",
+    "norm": "none",
     "skip": True,
+    "skip_high_pass": True,
     "judge_halvings": 1,
     "judge_norm": "none",
     "judge_high_pass": True,
+    "lr": 5e-4,
     "judge_lr": 1e-3,
 }
 """A CycleGAN that learns a strong blur in hundreds of steps, where the paper's had not in two thousand; ours."""

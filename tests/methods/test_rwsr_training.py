@@ -174,6 +174,17 @@ def test_the_discriminator_stands_in_for_vgg(tmp_path: Path):
     assert prepare(stage.settings, lambda text: None).D is not None  # without VGG-19 at hand
 
 
+def test_the_discriminator_may_learn_faster(tmp_path: Path):
+    settings = {"loss": {"gan": 0.1}, "optimiser": {"lr": 1e-4}}
+    judge = {"kind": "unet", "features": 4}
+    stage = _prepare(tmp_path, **settings, discriminator={**judge, "lr": 1e-3})
+    assert {name: group.optimiser.lr for name, group in stage.groups.items()} == {
+        "generator": 1e-4,
+        "discriminator": 1e-3,
+    }
+    assert _prepare(tmp_path, **settings, discriminator=judge).groups["discriminator"].optimiser.lr == 1e-4
+
+
 def test_a_pattern_of_the_scales_period_costs(tmp_path: Path):
     stage = _prepare(tmp_path, loss={"l1": 1, "grid": 5})
     batch = stage.draw(0, TWO)

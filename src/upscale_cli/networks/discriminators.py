@@ -23,6 +23,8 @@ class DiscriminatorSettings(Settings):
     Real-ESRGAN's U-Net with spectral norm, which judges each pixel."""
     features: int = Field(default=64, ge=1)
     """Feature maps of the first convolutions (each: 64, growing to 512)."""
+    lr: float | None = Field(default=None, gt=0, le=1e30, examples=[1e-3])
+    """Its learning rate, ours; by default `optimiser.lr`. Spectral norm bears a higher one."""
 
 
 def require_judgeable(settings: DiscriminatorSettings, patch: int, scale: int) -> None:

@@ -87,6 +87,10 @@ class OptimiserSettings(Settings):
     clip_norm: float = Field(default=0.0, ge=0)
     """Largest gradient norm, 0 for none. Ours; the paper has none."""
 
+    def with_lr(self, lr: float | None) -> "OptimiserSettings":
+        """The same with another learning rate, where one is given."""
+        return self if lr is None else self.model_copy(update={"lr": lr})
+
 
 class RecipeSettings(Settings):
     """A training recipe's common part."""

@@ -162,12 +162,13 @@ class Training:
         groups = {"network": Group({"G_l2h": self.network}, optimiser)}
         if self.cycle is not None:
             rates = self.settings.translation
-            own = optimiser.model_copy(update={"lr": rates.lr})
-            judges = optimiser.model_copy(update={"lr": rates.judge_lr or rates.lr})
+            own = optimiser.with_lr(rates.lr)
+            judges = own.with_lr(rates.judge_lr)
             groups["translators"] = Group({"G_s2r": self.cycle.G_s2r, "G_r2s": self.cycle.G_r2s}, own)
             groups["judges"] = Group({"D_r": self.cycle.D_r, "D_s": self.cycle.D_s}, judges, adversary=True)
         if self.D_h is not None:
-            groups["discriminator"] = Group({"D_h": self.D_h}, optimiser, adversary=True)
+            own = optimiser.with_lr(self.settings.discriminator.lr)
+            groups["discriminator"] = Group({"D_h": self.D_h}, own, adversary=True)
         return groups
 
     def _supervised_terms(self, x_hat: Tensor, x: Tensor) -> Terms:

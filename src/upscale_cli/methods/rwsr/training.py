@@ -59,7 +59,8 @@ class Training:
         self.D: Discriminator | None = None
         if settings.loss.gan:
             self.D = build_discriminator(settings.discriminator, scale * settings.patch)
-            self.groups["discriminator"] = Group({"D": self.D}, settings.optimiser, adversary=True)
+            own = settings.optimiser.with_lr(settings.discriminator.lr)
+            self.groups["discriminator"] = Group({"D": self.D}, own, adversary=True)
         for group in self.groups.values():
             for network in group.networks.values():
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
