@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from upscale_cli.losses.adversarial import (
+    R1_EVERY,
     gan_loss,
     judged,
+    r1_terms,
     ragan_discriminator_loss,
     ragan_generator_loss,
     relativistic,
@@ -75,3 +77,18 @@ def test_judged_pictures_have_a_gradient_only_where_they_are_fake():
     assert torch.equal(truth[-1], D(real))
     assert all(stage.requires_grad for stage in seen)
     assert not any(stage.requires_grad for stage in truth)
+
+
+def test_r1_is_the_papers_formula_every_few_steps():
+    slope, pictures = torch.randn(3, 4, 4, requires_grad=True), torch.rand(2, 3, 4, 4)
+
+    def linear(x: torch.Tensor) -> torch.Tensor:  # its gradient at every picture is `slope`
+        return (x * slope).sum((1, 2, 3), keepdim=True)
+
+    (penalty,) = r1_terms(linear, pictures, 10, R1_EVERY).values()
+    assert penalty.item() == pytest.approx(R1_EVERY * 10 / 2 * slope.square().sum().item(), rel=1e-5)
+    penalty.backward()
+    assert slope.grad is not None
+    assert torch.allclose(slope.grad, R1_EVERY * 10 * slope.detach())
+    assert r1_terms(linear, pictures, 10, R1_EVERY + 1) == {}
+    assert r1_terms(linear, pictures, 0, R1_EVERY) == {}

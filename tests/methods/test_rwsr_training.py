@@ -15,6 +15,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from upscale_cli.errors import WeightsError
+from upscale_cli.losses.adversarial import R1_EVERY
 from upscale_cli.losses.flat import FLAT_LEVELS
 from upscale_cli.losses.grid import grid_loss
 from upscale_cli.methods.rwsr.generator import Generator
@@ -183,6 +184,24 @@ def test_the_discriminator_may_learn_faster(tmp_path: Path):
         "discriminator": 1e-3,
     }
     assert _prepare(tmp_path, **settings, discriminator=judge).groups["discriminator"].optimiser.lr == 1e-4
+
+
+def test_r1_is_paid_every_few_steps(tmp_path: Path):
+    stage = _prepare(
+        tmp_path, loss={"gan": 0.1}, discriminator={"kind": "patch", "features": 4, "norm": "none", "r1": 5}
+    )
+    assert stage.D is not None
+    assert not any(isinstance(layer, nn.BatchNorm2d) for layer in stage.D.modules())
+    paid = []
+    for step in range(R1_EVERY + 1):
+        stage.step(step, stage.draw(step, TWO), lambda group, terms: paid.append((group, set(terms))))
+    assert [terms for group, terms in paid if group == "discriminator"] == [
+        {"d", "r1"},
+        {"d"},
+        {"d"},
+        {"d"},
+        {"d", "r1"},
+    ]
 
 
 def test_a_pattern_of_the_scales_period_costs(tmp_path: Path):

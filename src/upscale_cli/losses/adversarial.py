@@ -3,7 +3,7 @@
 Everything is computed in float32 whatever comes in, which rounding would spoil.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import torch
@@ -11,6 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upscale_cli.training.processes import mean_over_processes
+
+R1_EVERY = 4
+"""Steps of which one has the penalty R1, that many times as strong ("lazy", StyleGAN2: 16)."""
 
 
 class Stages(Protocol):
@@ -50,3 +53,15 @@ def ragan_generator_loss(real: Tensor, fake: Tensor) -> Tensor:
 def ragan_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     """The same with real and fake exchanged: what the discriminator pays; arguments as in `ragan_generator_loss`."""
     return ragan_generator_loss(fake, real)
+
+
+def r1_terms(D: Callable[[Tensor], Tensor], real: Tensor, gamma: float, step: int) -> dict[str, Tensor]:
+    """R1 (Mescheder et al. 2018, Eq. (9)): gamma / 2 times the mean squared norm of D's gradient at real pictures.
+
+    D: what is judged (B, 3, H, W) -> logits (B, ...), whose mean over places counts.  Most steps have none
+    """
+    if not gamma or step % R1_EVERY:
+        return {}
+    real = real.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(D(real).flatten(1).mean(1).sum(), real, create_graph=True)
+    return {"r1": R1_EVERY * gamma / 2 * gradient.square().flatten(1).sum(1).mean()}

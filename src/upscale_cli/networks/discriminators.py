@@ -19,12 +19,17 @@ class DiscriminatorSettings(Settings):
     """The discriminator, built where `loss.gan` needs it."""
 
     kind: Literal["vgg", "patch", "unet"] = "vgg"
-    """ESRGAN's, which judges a patch as a whole; or, ours, PatchGAN with batch norm, which judges each of its parts, or
-    Real-ESRGAN's U-Net with spectral norm, which judges each pixel."""
+    """ESRGAN's, which judges a patch as a whole; or, ours, PatchGAN, which judges each of its parts, or Real-ESRGAN's
+    U-Net with spectral norm, which judges each pixel."""
+    norm: Literal["batch", "none"] = "batch"
+    """PatchGAN's."""
     features: int = Field(default=64, ge=1)
     """Feature maps of the first convolutions (each: 64, growing to 512)."""
     lr: float | None = Field(default=None, gt=0, le=1e30, examples=[1e-3])
-    """Its learning rate, ours; by default `optimiser.lr`. Spectral norm bears a higher one."""
+    """Its learning rate, ours; by default `optimiser.lr`."""
+    r1: float = Field(default=0.0, ge=0)
+    """gamma of R1 (Mescheder et al. 2018, Eq. (9)), ours: how much it costs that the judgement of real pictures changes
+    with their pixels. Best with `norm = "none"`; without it a discriminator that wins teaches dots along edges."""
 
 
 def require_judgeable(settings: DiscriminatorSettings, patch: int, scale: int) -> None:
@@ -43,4 +48,4 @@ def build_discriminator(settings: DiscriminatorSettings, side: int) -> Discrimin
         return VggDiscriminator(settings.features, side)
     if settings.kind == "unet":
         return UNetDiscriminator(settings.features)
-    return PatchDiscriminator(settings.features, norm="batch")
+    return PatchDiscriminator(settings.features, norm=settings.norm)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from upscale_cli.degradation.operations import downsample
-from upscale_cli.losses.adversarial import judged, ragan_discriminator_loss, ragan_generator_loss
+from upscale_cli.losses.adversarial import judged, r1_terms, ragan_discriminator_loss, ragan_generator_loss
 from upscale_cli.losses.content import feature_matching_loss, perceptual_loss
 from upscale_cli.losses.grid import grid_loss
 from upscale_cli.methods import load_method
@@ -82,9 +82,10 @@ class Training:
         """Eq. (2) and Eq. (4), each for its own networks; from `pretrain_steps` on their sum, Eq. (3), for all."""
         self._translated = self.cycle is not None and number >= self.settings.pretrain_steps
         if self.cycle is None:
-            self._super_resolve(batch.lr, batch.hr, update)
+            self._super_resolve(number, batch.lr, batch.hr, update)
         elif self._translated and self.settings.course == "apart":
-            self._super_resolve(self.cycle.approximated(batch.lr, self._noise(number)), batch.hr, update)
+            y = self.cycle.approximated(batch.lr, self._noise(number))
+            self._super_resolve(number, y, batch.hr, update)
         else:
             self._translate_too(self.cycle, number, batch, update)
 
@@ -96,10 +97,10 @@ class Training:
             fakes = cycle.translated(pictures, self._noise(number))
             terms = cycle.generator_terms(pictures, fakes, self.settings.loss)
         if self._translated:
-            self._super_resolve(to_unit(fakes.given), batch.hr, update, terms)
+            self._super_resolve(number, to_unit(fakes.given), batch.hr, update, terms)
         else:
             update("translators", terms)
-            self._super_resolve(batch.lr, batch.hr, update)
+            self._super_resolve(number, batch.lr, batch.hr, update)
         with reduced(batch.lr, self._dtype):
             judged_terms = cycle.discriminator_terms(pictures, fakes, (self.settings.seed, number))
         update("judges", judged_terms)
@@ -110,7 +111,7 @@ class Training:
         seed = (s.seed, number, 0, 3)  # not what samples or pools are drawn by
         return own_part(noise((count() * s.batch, 3, s.patch, s.patch), seed))
 
-    def _super_resolve(self, y: Tensor, x: Tensor, update: Update, terms: Terms | None = None) -> None:
+    def _super_resolve(self, number: int, y: Tensor, x: Tensor, update: Update, terms: Terms | None = None) -> None:
         """Eq. (4), then what D_h pays.  terms: of Eq. (2), where y is the translators' and they learn from both."""
         y, x = (side.contiguous(memory_format=torch.channels_last) for side in (y, x))
         x_hat = self.G_l2h(y, self._dtype)
@@ -122,7 +123,8 @@ class Training:
         if self.D_h is not None:
             with reduced(x_hat, self._dtype):
                 c_real, c_fake = self.D_h(x), self.D_h(x_hat.detach())
-            update("discriminator", {"d_h": ragan_discriminator_loss(c_real, c_fake)})
+            told = {"d_h": ragan_discriminator_loss(c_real, c_fake)}
+            update("discriminator", told | r1_terms(self.D_h, x, self.settings.discriminator.r1, number))
 
     def validate(self, network: nn.Module) -> Validation:
         """See `Validator`: of partners, or without any of G_s2r's approximations, once the network learns from them.

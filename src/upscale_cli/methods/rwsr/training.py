@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from upscale_cli.degradation.operations import Pixels
 from upscale_cli.degradation.pipeline import degrade
-from upscale_cli.losses.adversarial import gan_loss, judged, ragan_discriminator_loss, ragan_generator_loss
+from upscale_cli.losses.adversarial import gan_loss, judged, r1_terms, ragan_discriminator_loss, ragan_generator_loss
 from upscale_cli.losses.content import content_loss, feature_matching_loss, perceptual_loss
 from upscale_cli.losses.flat import flat_loss, flat_pictures
 from upscale_cli.losses.grid import grid_loss
@@ -90,7 +90,8 @@ class Training:
             terms |= self._judged(self.D, fake / 255, y / 255)
         update("generator", terms)
         if self.D is not None:
-            update("discriminator", {"d": self._told_apart(self.D, fake.detach() / 255, y / 255)})
+            told = {"d": self._told_apart(self.D, fake.detach() / 255, y / 255)}
+            update("discriminator", told | r1_terms(self.D, y / 255, self.settings.discriminator.r1, number))
 
     def validate(self, network: nn.Module) -> Validation:
         """See `Validator`."""
