@@ -58,7 +58,7 @@ def ragan_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 def r1_terms(D: Callable[[Tensor], Tensor], real: Tensor, gamma: float, step: int) -> dict[str, Tensor]:
     """R1 (Mescheder et al. 2018, Eq. (9)): gamma / 2 times the mean squared norm of D's gradient at real pictures.
 
-    D: what is judged (B, 3, H, W) -> logits (B, ...), whose mean over places counts.  Most steps have no such term: `R1_EVERY`.
+    D: what is judged (B, 3, H, W) -> logits (B, ...), whose mean over places counts.  Few steps have it: `R1_EVERY`.
     """
     if not gamma or step % R1_EVERY:
         return {}
