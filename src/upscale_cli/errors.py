@@ -1,6 +1,9 @@
 """The one error family. `cli/app.py` is the only place that turns it into text and exit codes."""
 
+from collections.abc import Iterable
 from enum import IntEnum
+
+_SHOWN = 4
 
 
 class ExitCode(IntEnum):
@@ -61,3 +64,9 @@ class TrainingStateError(UpscaleError):
     """Training cannot go on: non-finite loss, nothing to resume from, or with another recipe than it began with."""
 
     exit_code = ExitCode.TRAINING_STATE
+
+
+def some(names: Iterable[str]) -> str:
+    """The first four of them, for a message."""
+    listed = list(names)
+    return ", ".join(listed[:_SHOWN]) + (" ..." if len(listed) > _SHOWN else "")

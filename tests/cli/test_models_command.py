@@ -169,6 +169,30 @@ def test_verify_names_what_is_damaged(cache: Path, checkpoint: Path) -> None:
         run("verify", "srrescgan")
 
 
+def test_an_import_from_a_name_that_is_no_text(cache: Path, checkpoint: Path, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"\xff.pth")
+    odd.write_bytes(checkpoint.read_bytes())
+    run("import", odd, "--name", "mine", *OPTIONS)
+    assert "Imported from ?.pth" in run("info", "mine")
+
+
+def test_a_damaged_import_is_said_and_can_be_removed(cache: Path, checkpoint: Path) -> None:
+    run("import", checkpoint, "--name", "mine", *OPTIONS)
+    (cache / "mine.entry.json").write_text("{")
+    with pytest.raises(WeightsError, match=r"mine\.entry\.json: is damaged"):
+        run("verify")
+    with pytest.raises(UsageError, match="was imported before"):
+        run("import", checkpoint, "--name", "mine", *OPTIONS)
+    assert "removed" in run("remove", "mine")
+    assert not (cache / "mine.weights").exists()
+
+
+def test_a_scale_that_is_not_the_networks_is_not_imported(cache: Path, checkpoint: Path) -> None:
+    with pytest.raises(WeightsError, match="is said to enlarge x8, and enlarges x4"):
+        run("import", checkpoint, "--name", "mine", "--scale", 8, *OPTIONS)
+    assert not (cache / "mine.weights").exists()
+
+
 def test_what_does_not_fit_is_not_imported(cache: Path, checkpoint: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.pth"
     page.write_text("<!DOCTYPE html><title>Sign in</title>")

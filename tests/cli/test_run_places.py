@@ -79,7 +79,7 @@ def test_folders(run: Run, folder: Path) -> None:
     assert set(tree(folder / "in")) & {"a_x4_small.png", "sub/b_x4_small.png"} == {"a_x4_small.png"}
     ended = run("in", "-r", "-o", "out")
     assert ended.code == 0
-    assert "left out: 1" in ended.err
+    assert "left out, as outputs of the others by their names: in/a_x4_small.png (" in ended.err
     assert set(tree(folder / "out")) == {"a_x4_small.png", "sub/b_x4_small.png", "sub/deep/c_x4_small.png"}
 
 
@@ -112,6 +112,13 @@ def test_what_earlier_runs_made_is_no_input(run: Run, folder: Path) -> None:
     assert tree(folder) == before
     assert run("a_x4_small.png", "-s", "1").code == 0, "asked for by itself it is a picture like any other"
     assert (folder / "a_x4_small_x1_small.png").exists()
+
+
+def test_a_picture_that_is_named_is_left_out_only_if_it_is_an_output(run: Run, folder: Path) -> None:
+    for name in ("a.png", "a_x2_small.png"):
+        draw(folder / name)
+    assert run("a.png", "a_x2_small.png", "-o", "out").code == 0
+    assert set(tree(folder / "out")) == {"a_x4_small.png", "a_x2_small_x4_small.png"}
 
 
 def test_own_names_are_told_from_the_users(run: Run, folder: Path) -> None:

@@ -32,12 +32,39 @@ def test_other_tensors_tell_nothing():
 
 def test_another_size_is_named():
     with pytest.raises(WeightsError, match=r"x\.pth: is a rwsr network of another size") as caught:
-        require_fit(_state("rwsr", RCAN), "rwsr", RCAN | {"scale": 4, "blocks": 20}, "x.pth")
+        require_fit(_state("rwsr", RCAN), "rwsr", RCAN | {"scale": 4, "blocks": 20}, "x.pth", scale=4)
     assert "scale 2 instead of 4, blocks 2 instead of 20" in caught.value.message
     assert "groups" not in caught.value.message
-    require_fit(_state("rwsr", RCAN), "rwsr", RCAN, "x.pth")
+    with pytest.raises(WeightsError, match="groups 1 instead of 10"):  # which the options leave out
+        require_fit(_state("rwsr", RCAN), "rwsr", {k: v for k, v in RCAN.items() if k != "groups"}, "x.pth", scale=2)
+    require_fit(_state("rwsr", RCAN), "rwsr", RCAN, "x.pth", scale=2)
+
+
+@pytest.mark.parametrize(("method", "options", "scale"), [
+    ("rwsr", RCAN, 2),
+    ("srrescycgan", {"features": 8, "blocks": 2}, 4),
+    ("cyclesr", {"network": "vdsr", "scale": 3, "features": 8, "blocks": 2}, 3),
+    ("dualsr", {"features": 8, "passes": 2}, 4),
+])  # fmt: skip
+def test_another_scale_than_the_networks_is_refused(method, options, scale):
+    state = _state(method, options)
+    require_fit(state, method, options, "x.pth", scale=scale)
+    with pytest.raises(WeightsError, match=rf"x\.pth: is said to enlarge x8, and enlarges x{scale}"):
+        require_fit(state, method, options, "x.pth", scale=8)
+
+
+@pytest.mark.parametrize("more", [{}, {"more.weight": torch.zeros(1)}], ids=["recognised", "not recognised"])
+@pytest.mark.parametrize("key", ["groups", "blocks", "features"])
+def test_a_small_file_that_claims_a_huge_network_is_refused_before_that_is_built(key, more):
+    with pytest.raises(WeightsError, match=r"x\.pth: is a rwsr network of another size"):
+        require_fit(_state("rwsr", RCAN) | more, "rwsr", RCAN | {key: 10**9}, "x.pth", scale=2)
+
+
+def test_names_that_claim_a_huge_network_tell_nothing():
+    state = _state("rwsr", RCAN) | {f"body.{10**9}.body.0.body.0.weight": torch.zeros(1)}
+    assert recognise(state) is None
 
 
 def test_a_file_of_another_method_is_refused_by_its_tensors():
     with pytest.raises(WeightsError, match=r"tensors do not fit: .* missing"):
-        require_fit(_state("rwsr", RCAN), "srrescycgan", {}, "x.pth")
+        require_fit(_state("rwsr", RCAN), "srrescycgan", {}, "x.pth", scale=4)

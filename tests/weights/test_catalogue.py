@@ -184,11 +184,14 @@ def test_hostile_names_are_refused(write) -> None:
         assert check_name(name) == name
 
 
-def test_a_damaged_import_is_named(tmp_path: Path) -> None:
+def test_a_damaged_import_is_no_other_models_concern(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "mine.entry.json").write_text('{"name": "mi')
+    (tmp_path / "cache" / "mine.entry.json").write_bytes(b'{"name": "\xff')
+    catalogue = load_catalogue()
+    assert catalogue.upscaler(catalogue.default)
+    assert "mine" not in catalogue.entries
     with pytest.raises(WeightsError, match=r"mine\.entry\.json: is damaged"):
-        load_catalogue()
+        catalogue.find("mine")
 
 
 def test_an_import_is_a_model_only_under_its_own_name(tmp_path: Path) -> None:

@@ -24,6 +24,9 @@ class Method(Protocol):
     def recognised(self, shapes: Shapes) -> dict[str, Any] | None:
         """The `options` of a checkpoint with just these tensors, as far as they tell; None for another method's."""
 
+    def scale(self, options: Mapping[str, Any]) -> int:
+        """How many times as large a side becomes."""
+
     def build(
         self,
         state: "Mapping[str, Tensor] | None",

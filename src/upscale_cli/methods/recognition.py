@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from upscale_cli.errors import WeightsError
 from upscale_cli.methods import ROOMS, load_method
+from upscale_cli.methods.method import Method, Shapes
+from upscale_cli.methods.sizes import borne_out
 from upscale_cli.weights.checkpoint import require_tensors
 
 if TYPE_CHECKING:
@@ -22,20 +24,38 @@ def recognise(state: Mapping[str, "Tensor"]) -> tuple[str, dict[str, Any]] | Non
     return None
 
 
-def require_fit(state: Mapping[str, "Tensor"], method: str, options: Mapping[str, Any], source: str) -> None:
-    """Raises WeightsError unless `state` is a checkpoint of this method and these sizes; says which sizes it has.
+def require_fit(
+    state: Mapping[str, "Tensor"], method: str, options: Mapping[str, Any], source: str, *, scale: int
+) -> None:
+    """Raises WeightsError unless `state` is a checkpoint of this method, these sizes and this scale; says what it is.
 
     source: what the tensors come from, for the message.
     """
     room, shapes = load_method(method), _shapes(state)
-    expected = room.expected_tensors(options)
-    found, wanted = room.recognised(shapes), room.recognised(expected)
-    if shapes != expected and found is not None and wanted is not None:
-        unlike = ", ".join(f"{key} {found[key]} instead of {wanted[key]}" for key in found if found[key] != wanted[key])
+    _require_sizes(room, shapes, options, f"{source}: is a {method} network of another size")
+    require_tensors(state, room.expected_tensors(options), source)
+    if scale != room.scale(options):
+        made = room.scale(options)
         raise WeightsError(
-            f"{source}: is a {method} network of another size: {unlike}", "give its sizes as its options"
+            f"{source}: is said to enlarge x{scale}, and enlarges x{made}", f"import it with --scale {made}"
         )
-    require_tensors(state, expected, source)
+
+
+def _require_sizes(room: Method, shapes: Shapes, options: Mapping[str, Any], fault: str) -> None:
+    """Compares sizes before anything is built that has them."""
+    found = room.recognised(shapes)
+    if found is None:
+        if not borne_out(options, shapes):
+            raise WeightsError(
+                f"{fault}, too small for its options", "get another file, or give its sizes as its options"
+            )
+        return
+    wanted = found | {key: value for key, value in options.items() if key in found and value is not None}
+    if wanted == found:  # so what is built is no larger than the file, but for what the options leave out
+        wanted = room.recognised(room.expected_tensors(options)) or found
+    unlike = ", ".join(f"{key} {found[key]} instead of {wanted[key]}" for key in found if found[key] != wanted[key])
+    if unlike:
+        raise WeightsError(f"{fault}: {unlike}", "give its sizes as its options")
 
 
 def _shapes(state: Mapping[str, "Tensor"]) -> dict[str, tuple[int, ...]]:

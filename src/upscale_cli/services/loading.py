@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from upscale_cli.inference.network import AnyNetwork
 
 FILE_SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt")
-DEFAULT_METHOD, DEFAULT_SCALE = "srrescycgan", 4
+DEFAULT_METHOD = "srrescycgan"
 """Of a file that no method recognises, so that an error can say what is missing in it."""
 OWN = {"method", "scale", "options"}
 """A file's metadata that this program writes; one that has none of them is known by its tensors."""
@@ -158,22 +158,22 @@ def load_model(choice: Entry | Path, *, offline: bool, progress: Progress | None
 
 def _checked_state(path: Path, model: Model, source: str) -> "Mapping[str, Tensor]":
     state, _ = read_state_dict(path)
-    require_fit(state, model.method, model.options, source)
+    require_fit(state, model.method, model.options, source, scale=model.scale)
     return state
 
 
 def _own_words(path: Path, about: Mapping[str, str]) -> tuple[str, int, dict[str, Any]]:
     """Method, scale and options as the file's metadata give them."""
     method = about.get("method", DEFAULT_METHOD)
+    if method not in ROOMS:
+        raise WeightsError(f"{path}: its metadata (method {method!r}) are not of this program", "get another file")
     try:
         options = json.loads(about.get("options", "{}"))
-        scale = int(about.get("scale") or options.get("scale", DEFAULT_SCALE))
+        scale = int(about.get("scale") or options.get("scale") or load_method(method).scale(options))
     except (ValueError, AttributeError, TypeError) as error:
         raise WeightsError(f"{path}: its metadata are damaged: {error}", "export or import it again") from error
-    if method not in ROOMS or not 1 <= scale <= 16:
-        raise WeightsError(
-            f"{path}: its metadata (method {method!r}, scale {scale}) are not of this program", "get another file"
-        )
+    if not 1 <= scale <= 16:
+        raise WeightsError(f"{path}: its metadata (scale {scale}) are not of this program", "get another file")
     return method, scale, options
 
 
@@ -181,4 +181,4 @@ def _by_its_tensors(path: Path) -> tuple[str, int, dict[str, Any]]:
     """The same, of a file that has no metadata of ours, as the official checkpoints."""
     state, _ = read_state_dict(path)
     method, options = recognise(state) or (DEFAULT_METHOD, {})
-    return method, options.get("scale", DEFAULT_SCALE), options
+    return method, load_method(method).scale(options), options

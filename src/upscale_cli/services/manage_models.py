@@ -64,11 +64,13 @@ def pull_models(
 
 
 def verify_models(names: Sequence[str], store: Store | None = None) -> list[Verdict]:
-    """Hash the named checkpoints anew; without names, all that are on this machine."""
+    """Hash the named checkpoints anew; without names, all that are on this machine, damaged imports too."""
     store, catalogue = store or Store(), load_catalogue()
+    if names:
+        return [_verdict(catalogue.find(name), store.verify) for name in names]
     here = [entry for entry in catalogue.entries.values() if store.location(entry) is not None]
-    entries = [catalogue.find(name) for name in names] or here
-    return [_verdict(entry, store.verify) for entry in entries]
+    damaged = [Verdict(name, None, f"{path}: is damaged") for name, path in catalogue.damaged.items()]
+    return [_verdict(entry, store.verify) for entry in here] + damaged
 
 
 def locate_model(name: str, store: Store | None = None) -> Path:
@@ -81,7 +83,8 @@ def locate_model(name: str, store: Store | None = None) -> Path:
 
 def remove_model(name: str, store: Store | None = None) -> bool:
     """Delete the checkpoint from the cache, an imported model altogether; False if it was not there."""
-    return (store or Store()).remove(load_catalogue().find(name))
+    store, catalogue = store or Store(), load_catalogue()
+    return store.forget(name) if name in catalogue.damaged else store.remove(catalogue.find(name))
 
 
 def import_model(
@@ -101,6 +104,7 @@ def import_model(
     that model's checkpoint: its tensors must fit, its sha256 too, and it is kept as it is.
     Raises WeightsError where the file does not fit, UsageError for a bad name or method.
     """
+    from upscale_cli.methods import load_method
     from upscale_cli.methods.recognition import require_fit
     from upscale_cli.services.loading import describe_model
     from upscale_cli.weights.checkpoint import read_state_dict, write_safetensors
@@ -111,17 +115,23 @@ def import_model(
     known = catalogue.entries.get(name)
     if known is not None:
         if isinstance(known, Entry):
-            require_fit(state, known.method, known.options, str(file))
+            require_fit(state, known.method, known.options, str(file), scale=known.scale)
         store.adopt(known, file)
         return _report(known, catalogue, store)
     said = describe_model(file)
-    method, scale = method or said.method, scale or said.scale
+    method = method or said.method
     options = (dict(said.options) if method == said.method else {}) | dict(options or {})
-    require_fit(state, method, options, str(file))
+    scale = scale or load_method(method).scale(options)
+    require_fit(state, method, options, str(file), scale=scale)
     write_safetensors(state, store.reserve(name), metadata | {"method": method})
-    about = {"description": f"Imported from {file.name}", "source": str(file.resolve())}
+    about = {"description": _text(f"Imported from {file.name}"), "source": _text(str(file.resolve()))}
     new = store.register(name, {"method": method, "scale": scale, "options": options, **about})
     return ModelReport(new, "imported", store.path(new), default=False)
+
+
+def _text(name: str) -> str:
+    """A file's name need not be text."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def _importable(name: str, catalogue: Catalogue) -> str:
@@ -129,7 +139,7 @@ def _importable(name: str, catalogue: Catalogue) -> str:
         check_name(name)
     except ValueError as error:
         raise UsageError(f"{name[:80]!r} cannot be a model's name: {error}", "choose one with --name") from error
-    if name in catalogue.imported:
+    if name in catalogue.imported or name in catalogue.damaged:
         raise UsageError(f"{name}: was imported before", f"upscale models remove {name}, or choose another --name")
     clash = next((other for other in catalogue.entries if other != name and other.casefold() == name.casefold()), None)
     if clash is not None:

@@ -206,14 +206,19 @@ def _names_one_file(output: str) -> bool:
 
 
 def _without_former_outputs(inputs: Sequence[Input], naming: Naming) -> list[Input]:
-    """Leaves out what an earlier run, perhaps with another scale or model, made of another input."""
+    """Leaves out what an earlier run, perhaps with another scale or model, made of another input.
+
+    In a folder a name like an output's is enough. A picture that was named must prove it: it is asked for.
+    """
     stems = {source.stem for source in inputs}
     models = "|".join(map(re.escape, sorted(naming.models | {naming.model})))
     own_name = re.compile(rf"(.+)_x[0-9.]+[wh]?_(?:{models})", re.DOTALL)
 
     def is_former(source: Input) -> bool:
         name = own_name.fullmatch(source.stem)
-        return name is not None and name[1] in stems
+        if name is None or name[1] not in stems:
+            return False
+        return source.scanned or (source.path is not None and is_own_work(source.path))
 
     return [source for source in inputs if not is_former(source)]
 

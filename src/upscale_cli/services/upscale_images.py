@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from upscale_cli.errors import PictureError, ResourceError
+from upscale_cli.errors import PictureError, ResourceError, some
 from upscale_cli.imaging.atomic import sweep_temporaries
 from upscale_cli.imaging.formats import format_for
 from upscale_cli.services.choose_model import Selection, select
@@ -85,8 +85,9 @@ def run_pictures(
     started = time.monotonic()
     inputs = collect_inputs(request.inputs, recursive=request.recursive)
     targets = plan_outputs(inputs, naming)
-    if len(targets) < len(inputs):
-        watch.message(f"left out: {len(inputs) - len(targets)} pictures that an earlier run made of the others")
+    left_out = [source.name for source in inputs if source not in {target.source for target in targets}]
+    if left_out:
+        watch.message(f"left out, as outputs of the others by their names: {some(left_out)} (run alone they are done)")
     waiting, reports = settled_at_once(targets, notes_of, watch, overwrite=request.overwrite)
     stopped: ResourceError | None = None
     if waiting and request.dry_run:

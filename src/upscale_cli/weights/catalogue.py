@@ -7,7 +7,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -162,7 +162,7 @@ class Catalogue:
     default: the name used when none is asked for.  imported: the names that live in the cache alone.
     automatic: the models among which `--model auto` chooses, in the order in which they are asked; the last takes what
     no other does.  by_picture: whether that is done when no model is asked for; `default` is then the last of them, for
-    what needs one model.
+    what needs one model.  damaged: the records of imports that cannot be read, by the models' names.
     """
 
     entries: Mapping[str, Entry | FeatureNetwork]
@@ -170,6 +170,7 @@ class Catalogue:
     imported: frozenset[str] = frozenset()
     automatic: tuple[Entry, ...] = ()
     by_picture: bool = False
+    damaged: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def upscaler_entries(self) -> list[Entry]:
@@ -190,9 +191,13 @@ class Catalogue:
         return entry
 
     def find(self, name: str) -> Entry | FeatureNetwork:
-        """The checkpoint called `name`.  Raises UsageError with the nearest names."""
+        """The checkpoint called `name`.  Raises UsageError with the nearest names, WeightsError for a bad import."""
         if name in self.entries:
             return self.entries[name]
+        if name in self.damaged:
+            raise WeightsError(
+                f"{self.damaged[name]}: is damaged", f"upscale models remove {name}, then import the checkpoint again"
+            )
         if name == AUTO:
             raise UsageError(f"{AUTO}: chooses for each picture anew, one model is needed here", "name it")
         near = difflib.get_close_matches(name, self.entries, n=3, cutoff=0.4)
@@ -203,7 +208,7 @@ class Catalogue:
 def load_catalogue() -> Catalogue:
     """The program's catalogue, then the imported checkpoints, then the user's models and mirrors.
 
-    Raises UsageError naming the file and the keys where one is wrong, WeightsError where an import's record is damaged.
+    Raises UsageError naming the file and the keys where one is wrong.
     """
     own, own_path = _read(places.program_catalogue()), places.program_catalogue()
     entries: dict[str, Entry | FeatureNetwork] = {
@@ -211,7 +216,8 @@ def load_catalogue() -> Catalogue:
     }
     fixed, found_in = frozenset(entries), dict.fromkeys(entries, own_path)
     default, chosen_in = own.default or next(iter(entries)), own_path
-    imported = [entry for entry in _imported(places.cache_folder()) if entry.name not in entries]
+    records = _imported(places.cache_folder())
+    imported = [entry for entry in records.values() if entry is not None and entry.name not in entries]
     entries |= {entry.name: entry for entry in imported}
     for path in places.user_catalogues():
         users = _read(path)
@@ -230,7 +236,8 @@ def load_catalogue() -> Catalogue:
         raise UsageError(f"{chosen_in}: default: no model has a table 'auto'", "give one, or name a model")
     still_imported = frozenset(entry.name for entry in imported if entries[entry.name] is entry)
     default = automatic[-1].name if by_picture else default
-    return Catalogue(entries, default, still_imported, automatic, by_picture)
+    damaged = {path.name.removesuffix(IMPORTED_SUFFIX): path for path, entry in records.items() if entry is None}
+    return Catalogue(entries, default, still_imported, automatic, by_picture, damaged)
 
 
 def _read(path: Path) -> _CatalogueFile:
@@ -298,13 +305,15 @@ def _automatic(
     return tuple(ruled)
 
 
-def _imported(cache: Path) -> list[Entry]:
-    entries = []
+def _imported(cache: Path) -> dict[Path, Entry | None]:
+    """The imports by their records; None for one that is damaged, which is of no concern to the other models."""
+    entries: dict[Path, Entry | None] = {}
     for path in sorted(cache.glob(f"*{IMPORTED_SUFFIX}")):
         try:
             entry = Entry.model_validate(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise WeightsError(f"{path}: is damaged", "delete it, then import the checkpoint again") from error
+        except (OSError, ValueError):
+            entries[path] = None
+            continue
         if path.name == entry.name + IMPORTED_SUFFIX:
-            entries.append(entry)
+            entries[path] = entry
     return entries

@@ -3,11 +3,11 @@
 import json
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from upscale_cli.errors import WeightsError
+from upscale_cli.errors import WeightsError, some
 from upscale_cli.weights import container
 from upscale_cli.weights.atomic import disk_errors, write_whole
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:  # torch takes a second to import, and only whoever reads tens
     from torch import Tensor
 
 _NESTS = ("params_ema", "params", "state_dict", "model_state_dict")
-_SHOWN = 4
 _TRUSTED_TORCH = (2, 10)
 """Before it, torch.load(weights_only=True) could be made to corrupt memory."""
 
@@ -52,7 +51,7 @@ def require_tensors(state: Mapping[str, "Tensor"], expected: Mapping[str, tuple[
         ],
         "not finite": [name for name in shared if not bool(torch.isfinite(state[name]).all())],
     }
-    found = [f"{len(names)} {kind}: {_some(names)}" for kind, names in faults.items() if names]
+    found = [f"{len(names)} {kind}: {some(names)}" for kind, names in faults.items() if names]
     if found:
         hint = "this file is damaged, or made for another network"
         raise WeightsError(f"{source}: tensors do not fit: " + "; ".join(found), hint)
@@ -76,11 +75,6 @@ def write_model(
     """
     metadata = {"method": method, "recipe": recipe, "steps": str(step), "options": json.dumps(options)}
     write_safetensors(state, path, metadata)
-
-
-def _some(names: Iterable[str]) -> str:
-    listed = list(names)
-    return ", ".join(listed[:_SHOWN]) + (" ..." if len(listed) > _SHOWN else "")
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, "Tensor"], dict[str, str]]:

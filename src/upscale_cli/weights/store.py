@@ -124,12 +124,16 @@ class Store:
         """
         if entry.file is not None and (places.bundled_folder() / entry.file).exists():
             raise UsageError(f"{entry.name}: ships with the program and cannot be removed")
+        return self.forget(entry.name)
+
+    def forget(self, name: str) -> bool:
+        """`remove`, for a model of which no more than its name is known."""
         with disk_errors(self.root):
-            there = [self.path(entry), self._beside(entry, ".pin.json"), self._beside(entry, IMPORTED_SUFFIX)]
+            there = [self.root / f"{name}{suffix}" for suffix in (".weights", ".pin.json", IMPORTED_SUFFIX)]
             there = [path for path in there if path.is_file() or path.is_symlink()]
             for path in there:
                 path.unlink(missing_ok=True)
-            for path in parts(self.root, entry.name):
+            for path in parts(self.root, name):
                 discard(path)
         return bool(there)
 

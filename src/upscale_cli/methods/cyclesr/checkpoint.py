@@ -14,6 +14,7 @@ from upscale_cli.methods.cyclesr.config import GeneratorSettings
 from upscale_cli.methods.cyclesr.network import LocalNetwork
 from upscale_cli.methods.cyclesr.srresnet import SRResNet
 from upscale_cli.methods.cyclesr.vdsr import VDSR
+from upscale_cli.methods.sizes import borne_out
 from upscale_cli.networks.unit_range import UnitRange
 
 _BLOCK = re.compile(r"body\.(\d+)\.")
@@ -30,8 +31,13 @@ def recognised(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any] | None:
     blocks = len({found[1] for name in shapes if (found := _BLOCK.match(name))})
     options = _vdsr_options(shapes, blocks) if "body.0.norm.weight" in shapes else _srresnet_options(shapes)
     options["blocks"] = blocks
-    fits = all(options.values()) and options["scale"] in (2, 3, 4) and expected_tensors(options) == dict(shapes)
-    return options if fits else None
+    known = all(options.values()) and options["scale"] in (2, 3, 4) and borne_out(options, shapes)
+    return options if known and expected_tensors(options) == dict(shapes) else None
+
+
+def scale(options: Mapping[str, Any]) -> int:
+    """How many times as large a side becomes."""
+    return _settings(options).scale
 
 
 def build(

@@ -12,6 +12,7 @@ from upscale_cli.inference.network import Network
 from upscale_cli.methods.dualsr.config import GeneratorSettings
 from upscale_cli.methods.dualsr.generator import Generator
 from upscale_cli.methods.dualsr.network import UpNetwork
+from upscale_cli.methods.sizes import borne_out
 from upscale_cli.networks.unit_range import UnitRange
 
 
@@ -26,7 +27,12 @@ def recognised(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any] | None:
     if len(first) != 4 or first[1:] != (3, 3, 3):
         return None
     options = {"features": first[0]}
-    return options if expected_tensors(options) == dict(shapes) else None
+    return options if borne_out(options, shapes) and expected_tensors(options) == dict(shapes) else None
+
+
+def scale(options: Mapping[str, Any]) -> int:
+    """How many times as large a side becomes, after all passes."""
+    return _settings(options).scale
 
 
 def build(

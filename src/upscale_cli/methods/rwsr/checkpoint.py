@@ -14,6 +14,7 @@ from upscale_cli.inference.network import StagedNetwork
 from upscale_cli.methods.rwsr.config import GeneratorSettings
 from upscale_cli.methods.rwsr.generator import Generator
 from upscale_cli.methods.rwsr.network import AttentionNetwork
+from upscale_cli.methods.sizes import borne_out
 from upscale_cli.networks.unit_range import UnitRange
 
 _GROUP = re.compile(r"body\.(\d+)\.body\.")
@@ -41,9 +42,14 @@ def recognised(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any] | None:
         "reduction": head[0] // squeeze[0],
     }
     try:
-        return options if expected_tensors(options) == dict(shapes) else None
+        return options if borne_out(options, shapes) and expected_tensors(options) == dict(shapes) else None
     except UsageError:
         return None
+
+
+def scale(options: Mapping[str, Any]) -> int:
+    """How many times as large a side becomes."""
+    return _settings(options).scale
 
 
 def build(

@@ -9,6 +9,7 @@ from torch import Tensor
 from upscale_cli.config.toml_file import parse
 from upscale_cli.inference.device import Placement
 from upscale_cli.inference.network import Network
+from upscale_cli.methods.sizes import borne_out
 from upscale_cli.methods.srrescycgan.config import GeneratorSettings
 from upscale_cli.methods.srrescycgan.generator import SCALE, Generator
 from upscale_cli.methods.srrescycgan.network import ProjectedNetwork
@@ -27,8 +28,13 @@ def recognised(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any] | None:
     """The `options` of the generator that has just these tensors, as far as they tell; None where there is none."""
     blocks = {found[1] for name in shapes if (found := _BLOCK.match(name))}
     options = {"features": shapes.get("model.conv1.bias", (0,))[0], "blocks": len(blocks)}
-    fits = all(options.values()) and expected_tensors(options) == dict(shapes)
+    fits = all(options.values()) and borne_out(options, shapes) and expected_tensors(options) == dict(shapes)
     return options if fits else None
+
+
+def scale(options: Mapping[str, Any]) -> int:  # noqa: ARG001 - this method has one only
+    """How many times as large a side becomes."""
+    return SCALE
 
 
 def build(
