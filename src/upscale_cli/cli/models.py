@@ -119,7 +119,9 @@ def import_command(
     ] = None,
     scale: Annotated[
         int | None,
-        typer.Option("--scale", "-s", min=1, max=16, help="By how much it enlarges, which must be so. Default: the network's."),
+        typer.Option(
+            "--scale", "-s", min=1, max=16, help="By how much it enlarges, which must be so. Default: the network's."
+        ),
     ] = None,
     option: Annotated[
         list[str] | None,

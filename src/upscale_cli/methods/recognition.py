@@ -36,9 +36,8 @@ def require_fit(
     require_tensors(state, room.expected_tensors(options), source)
     if scale != room.scale(options):
         made = room.scale(options)
-        raise WeightsError(
-            f"{source}: is said to enlarge x{scale}, and enlarges x{made}", f"import it with --scale {made}"
-        )
+        hint = f"export it again, or import it with --scale {made}"
+        raise WeightsError(f"{source}: is said to enlarge x{scale}, and enlarges x{made}", hint)
 
 
 def _require_sizes(room: Method, shapes: Shapes, options: Mapping[str, Any], fault: str) -> None:
