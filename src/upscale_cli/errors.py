@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     RESOURCES = 5
     TRAINING_STATE = 6
     INTERRUPTED = 130
+    READER_GONE = 141
 
 
 class UpscaleError(Exception):
@@ -58,6 +59,12 @@ class ResourceError(UpscaleError):
     """Memory or disk exhausted."""
 
     exit_code = ExitCode.RESOURCES
+
+
+class ReaderGoneError(UpscaleError):
+    """Whoever read standard output has closed it, as `head` does when it has enough: nothing is said."""
+
+    exit_code = ExitCode.READER_GONE
 
 
 class TrainingStateError(UpscaleError):

@@ -123,6 +123,7 @@ def test_mistakes_are_one_line(evaluate: Upscale, upscale: Upscale, hr: Path, fo
     (folder / "hr" / "a.png").unlink()
     assert evaluate("--hr", "hr", "--lr", "lr").complained(2, "hr: no picture for c")
     assert evaluate("--hr", "hr", "--lr", "lr", "--degrade", "clean").complained(2, "--lr and --degrade")
+    assert evaluate("--hr", "hr", "--lr", "lr", "--seed", 0).complained(2, "--seed: nothing is drawn")
     assert evaluate("--hr", "hr", "--degrade", "noise:much").complained(2, "--degrade noise:much")
     assert evaluate("--hr", "hr", "--channel", "red").complained(2, "--channel red")
     assert evaluate("--hr", "hr", "--precision", "fp8").complained(2, "--precision fp8")

@@ -5,15 +5,22 @@ import sys
 
 import pytest
 
+from upscale_cli.cli.interrupt import how_to_go_on
+
 SCRIPT = """
 import os, signal, sys, types
 from upscale_cli.cli.interrupt import leave_at_once_when_interrupted
-leave_at_once_when_interrupted()
+leave_at_once_when_interrupted("the same command goes on from there")
 name = "upscale_cli.services.upscale_worker"
 if "half" in sys.argv:
     sys.modules[name] = types.ModuleType(name)
 os.kill(os.getpid(), signal.SIGTERM)
 """
+
+
+def test_what_overwrites_does_not_go_on() -> None:
+    assert how_to_go_on(overwrite=False) == "the same command goes on from there"
+    assert how_to_go_on(overwrite=True) == "without --overwrite the same command goes on from there"
 
 
 @pytest.mark.parametrize("imported", ["not at all", "half"])

@@ -193,6 +193,33 @@ def test_a_scale_that_is_not_the_networks_is_not_imported(cache: Path, checkpoin
     assert not (cache / "mine.weights").exists()
 
 
+def test_a_damaged_import_cannot_be_pulled(cache: Path, checkpoint: Path) -> None:
+    run("import", checkpoint, "--name", "one", *OPTIONS)
+    (cache / "one.weights").write_bytes(b"no weights")
+    with pytest.raises(WeightsError, match=r"is damaged.*\(install or import it again\)"):
+        run("verify", "one")
+    (cache / "one.weights").unlink()
+    for verb in ("verify", "path"):
+        with pytest.raises(WeightsError, match=r"one: is not on this machine \(install or import it again\)"):
+            run(verb, "one")
+
+
+def test_a_cache_that_is_a_file_is_named(cache: Path) -> None:
+    cache.write_text("no folder")
+    with pytest.raises(WeightsError, match=r"cache: is not a folder \(choose a writable folder with UPSCALE_CACHE\)"):
+        run("verify", "srrescgan")
+
+
+def test_names_of_files_stay_on_one_line(cache: Path, checkpoint: Path) -> None:
+    odd = checkpoint.with_name("two\nlines\x1b[2J.pth")
+    odd.write_bytes(checkpoint.read_bytes())
+    run("import", odd, "--name", "odd", *OPTIONS)
+    for text in (run("info", "odd"), run("list")):
+        assert r"two\nlines\x1b[2J.pth" in text
+        assert "\x1b" not in text
+    assert records(run("list", "--json"))["odd"]["description"] == "Imported from two\nlines\x1b[2J.pth"
+
+
 def test_what_does_not_fit_is_not_imported(cache: Path, checkpoint: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.pth"
     page.write_text("<!DOCTYPE html><title>Sign in</title>")

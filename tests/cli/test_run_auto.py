@@ -83,6 +83,15 @@ def test_fusion_that_is_asked_for_is_done_where_it_can_be(upscale: Run, two: Non
     assert clean["notes"] == ["quiet has no second network: not fused"]
 
 
+def test_a_device_that_is_not_there_is_refused_before_the_first_picture(upscale: Run, two: None) -> None:
+    for device, words in (("tpu", "unknown device 'tpu'"), ("cuda:99", "cuda:99")):
+        for more in ([], ["--dry-run"]):
+            assert upscale("run", "in/", "-o", "out/", "--device", device, *more).complained(2, words)
+    assert not Path("out").exists()
+    assert upscale("run", "in/", "-o", "out/").code == 0
+    assert upscale("run", "in/", "-o", "out/", "--device", "tpu").complained(2, "unknown device 'tpu'")
+
+
 def test_a_damaged_model_is_neither_used_nor_fetched(upscale: Run, two: None, tmp_path: Path) -> None:
     (tmp_path / "cache" / "quiet.weights").write_bytes(b"no weights")
     ended = upscale("run", "in/clean.png", "-o", "out/")

@@ -218,6 +218,18 @@ def test_gates_beside_their_pictures_are_not_enlarged(fused: Run, folder: Path) 
     assert Image.open("mine.png").size == (80, 80)
 
 
+def test_a_gate_that_a_skipped_picture_would_have_is_missed_aloud(fused: Run, folder: Path) -> None:
+    draw(folder / "a.png", 60)
+    assert fused("a.png", "-o", "b.png").code == 0
+    for _ in range(2):
+        skipped = fused("a.png", "-o", "b.png", "--save-gate", "g.png", "--json")
+        assert json.loads(skipped.out)["notes"] == ["g.png is not written (--overwrite makes both)"]
+        assert "b.png exists, skipped: g.png is not written" in skipped.err
+        assert not (folder / "g.png").exists()
+    assert fused("a.png", "-o", "b.png", "--save-gate", "g.png", "--overwrite").code == 0
+    assert "notes" not in json.loads(fused("a.png", "-o", "b.png", "--save-gate", "g.png", "--json").out)
+
+
 def test_the_gate_of_a_picture_that_goes_to_a_pipe(pair: None, folder: Path) -> None:
     draw(folder / "a.png", 60)
     process = processes.start(

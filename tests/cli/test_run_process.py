@@ -70,6 +70,17 @@ def test_pipes(folder: Path, small_model: Path) -> None:
     assert b"standard input -> - (8x8 to 32x32" in ended.stderr
 
 
+def test_a_plan_for_standard_input_leaves_standard_output_to_json(
+    folder: Path, run: Upscale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (picture,) = processes.draw_batch(folder, 1, side=8)
+    for output in ([], ["-o", "-"]):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(picture.read_bytes())))
+        ended = run("-", *output, "--dry-run", "--json")
+        assert (ended.code, json.loads(ended.out)["status"]) == (0, "planned")
+    assert run("-", "--json").complained(2, "both go to standard output")
+
+
 def test_damaged_standard_input(folder: Path, run: Upscale, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"GIF89a")))
     assert run("-", "-o", "b.png").complained(3, "failed: standard input: is not a picture")

@@ -215,6 +215,8 @@ def test_ctrl_c_before_the_first_step_is_clean(tmp_path: Path):
     [
         ([], "CONFIG is missing"),
         (["--print-config", "srrescycgen"], "unknown method 'srrescycgen' (did you mean 'srrescycgan'?)"),
+        (["--print-config", "foo"], "unknown method 'foo' (methods: srrescycgan, rwsr, cyclesr)"),
+        (["--print-config", "dualsrr"], "unknown method 'dualsrr'"),
         (["none.toml"], "none.toml: cannot be read"),
         (["tiny.toml", "--set", "data.trian=in"], "unknown key 'data.trian', did you mean 'data.train'?"),
         (["tiny.toml", "--set", "lr=1e-4"], "unknown key 'lr', did you mean 'data.lr' or 'optimiser.lr'?"),

@@ -32,7 +32,8 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "gpu", "tpu", "CPU", "cuda:", "cuda:x", "cuda:-1", "cuda:²", "cpu:0", "mps:1", "auto:0"]
+    "name",
+    ["", "gpu", "tpu", "CPU", "cuda:", "cuda:x", "cuda:-1", "cuda:²", "cuda:" + "9" * 5000, "cpu:0", "mps:1", "auto:0"],
 )
 def test_unknown_devices_are_refused(name, two_gpus):
     with pytest.raises(UsageError, match="unknown device") as caught:

@@ -177,8 +177,8 @@ def test_a_full_disk_is_said_with_its_sizes(monkeypatch, spill):
 
 
 def test_a_folder_that_cannot_be_used_is_said(monkeypatch, tmp_path):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
-    with pytest.raises(ResourceError, match="no temporary file"):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
+    with pytest.raises(ResourceError, match="missing: no temporary file: No such file"):
         enlarged(FakeAttentionNetwork(), Plan(16, IN_FILE))
 
 

@@ -214,6 +214,11 @@ def test_samples_become_8_bit_rgb() -> None:
 def test_json_knows_no_infinity(small_model: Path, tmp_path: Path) -> None:
     save(np.full((24, 24, 3), 90, np.uint8), tmp_path / "hr" / "flat.png")
     request = EvaluateRequest(tmp_path / "hr", Protocol(), UpscaleRequest((), model=str(small_model)))
-    record = evaluate(request).pictures[0].record()
+    save(photo(24, 24), tmp_path / "hr" / "photo.png")
+    report = evaluate(request)
+    record, other = (picture.record() for picture in report.pictures)
     assert record["bicubic"]["psnr"] is None
+    assert other["bicubic"]["psnr"] > 0
+    assert report.record()["bicubic"]["psnr"] is None, "no picture is left out of a mean"
+    assert report.record()["bicubic"]["ssim"] < 1
     assert record["bicubic"]["ssim"] == pytest.approx(1)

@@ -94,9 +94,9 @@ def test_offline_says_which_file_to_put_where(tmp_path: Path) -> None:
     assert Store(cache).obtain(entry(), offline=True).sha256 == SHA
 
 
-def test_a_cache_that_cannot_be_written_is_named_with_the_variable(tmp_path: Path) -> None:
+def test_a_cache_that_is_no_folder_is_named_with_the_variable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(WeightsError, match=r"cannot be written.*UPSCALE_CACHE"):
+    with pytest.raises(WeightsError, match=r"is not a folder.*UPSCALE_CACHE"):
         Store(tmp_path / "file" / "cache", downloader_to(9)).obtain(entry(), offline=False)
 
 

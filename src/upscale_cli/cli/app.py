@@ -1,10 +1,11 @@
 """The app and `main()`: the only place where errors become text and exit codes. Imports nothing heavy."""
 
-import os
+import re
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import pairwise
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -16,9 +17,10 @@ from upscale_cli.cli.evaluate import evaluate_command
 from upscale_cli.cli.models import models_app
 from upscale_cli.cli.one_line import one_line
 from upscale_cli.cli.run import run_command
+from upscale_cli.cli.streams import standard_streams
 from upscale_cli.cli.train import train_command
 from upscale_cli.cli.zeroshot import zeroshot_command
-from upscale_cli.errors import ExitCode, UpscaleError
+from upscale_cli.errors import ExitCode, ReaderGoneError, UpscaleError, UsageError
 
 app = typer.Typer(
     name="upscale",
@@ -54,20 +56,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The `upscale` command (None: with the process's arguments): runs it and exits with the documented code."""
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _interrupt)  # as Ctrl-C; typer makes exit code 130 of it
-    code = _run(arguments)
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        # What could not be written stays in the buffer, and would be tried again at the interpreter's end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _print(f"error: standard output: {error.strerror}")
-        code = code or ExitCode.RESOURCES
-    sys.exit(code)
+    with standard_streams():
+        sys.exit(_run(arguments))
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
+        _refuse_empty(sys.argv[1:] if arguments is None else arguments)
         result = typer.main.get_command(app).main(arguments, prog_name="upscale", standalone_mode=False)
+        if not result:  # else a fault of standard output has been told, or one that weighs more
+            sys.stdout.flush()
+    except ReaderGoneError as error:
+        return error.exit_code
     except UpscaleError as error:
         _print(f"error: {error}")
         return error.exit_code
@@ -84,6 +84,14 @@ def _run(arguments: Sequence[str] | None) -> int:
         _print(f"error: this is a bug in upscale-cli {__version__}; please report it with the lines above")
         return ExitCode.BUG
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Raises UsageError for an empty value, as an unset variable of the shell leaves; it would count as none given."""
+    for before, argument in pairwise(("upscale", *arguments)):
+        option = before if argument == "" else argument[:-1] if re.fullmatch("--[a-z-]+=", argument) else ""
+        if option and option != "--suffix":  # nothing behind the name is a wish like another
+            raise UsageError(f"an empty value after {option}", "perhaps from a variable that is not set")
 
 
 def _show_usage_error(error: typer.TyperException) -> None:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.text import Text
 
 from upscale_cli.cli.one_line import one_line
-from upscale_cli.errors import ResourceError, UpscaleError
+from upscale_cli.errors import UpscaleError
 
 if TYPE_CHECKING:
     from upscale_cli.services.upscale_report import PictureReport, UpscaleReport
@@ -119,16 +119,13 @@ class RunConsole:
             self._line(f"{name}: {words}")
 
     def _result(self, text: str) -> None:
-        """A line of stdout.  Raises ResourceError where it takes no more."""
+        """A line of stdout.  Raises ResourceError or ReaderGoneError where it takes no more."""
         if self._bars is not None and sys.stdout.isatty():
             # The same screen, on which only the bars' console knows where they are.
             self._bars.console.print(Text(one_line(text)), soft_wrap=True)
             return
-        try:
-            sys.stdout.write(one_line(text) + "\n")
-            sys.stdout.flush()
-        except OSError as error:
-            raise ResourceError(f"standard output: {error.strerror}", "give the results somewhere to go") from error
+        sys.stdout.write(one_line(text) + "\n")
+        sys.stdout.flush()
 
     def _line(self, text: str, *, always: bool = False) -> None:
         self._spoken = time.monotonic()

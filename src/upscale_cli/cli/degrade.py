@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from upscale_cli.cli import options
+from upscale_cli.cli.interrupt import how_to_go_on
 from upscale_cli.errors import ExitCode, UsageError
 
 RECIPES = (
@@ -114,7 +115,7 @@ def degrade_command(
                 request = DegradeRequest(tuple(inputs or ()), output, scale, recipe, seed or 0, recursive, overwrite)
                 report = degrade_images(request, console)
         except KeyboardInterrupt:
-            console.message("interrupted; what is finished stays, the same command goes on from there")
+            console.message(f"interrupted; what is finished stays, {how_to_go_on(overwrite=overwrite)}")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         console.summary(report)
     if report.stopped is not None:

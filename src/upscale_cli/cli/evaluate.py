@@ -28,7 +28,7 @@ _Degrade = Annotated[
         "'upscale degrade' says. Default: clean.",
     ),
 ]
-_Seed = Annotated[int, typer.Option("--seed", min=0, help="Another seed, another draw for each picture.")]
+_Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Another seed than 0, another draw for each picture.")]
 _Metrics = Annotated[
     str,
     typer.Option(
@@ -66,7 +66,7 @@ def evaluate_command(
     hr: _Hr,
     lr: _Lr = None,
     degrade: _Degrade = None,
-    seed: _Seed = 0,
+    seed: _Seed = None,
     model: options.Model = None,
     metrics: _Metrics = "psnr,ssim",
     crop_border: _CropBorder = 4,

@@ -14,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from upscale_cli.cli.one_line import one_line
-from upscale_cli.errors import ResourceError
 from upscale_cli.services.evaluate_report import EvaluateReport, PictureScores, Score
 
 PLAIN_EVERY = 10.0
@@ -82,16 +81,13 @@ class EvaluateConsole:
             self.message(f"{report.failed} of {len(report.pictures)} pictures could not be measured", always=True)
 
     def _result(self, text: str) -> None:
-        """Lines of stdout.  Raises ResourceError where it takes no more."""
+        """Lines of stdout.  Raises ResourceError or ReaderGoneError where it takes no more."""
         if self._bars is not None and sys.stdout.isatty():
             # The same screen, on which only the bars' console knows where they are.
             self._bars.console.print(Text.from_ansi(text), soft_wrap=True)
             return
-        try:
-            sys.stdout.write(text + "\n")
-            sys.stdout.flush()
-        except OSError as error:
-            raise ResourceError(f"standard output: {error.strerror}", "give the results somewhere to go") from error
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from upscale_cli.cli.one_line import one_line
 from upscale_cli.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:  # everything below is imported by the verb that needs it: help and completion stay quick
@@ -45,7 +46,7 @@ def list_command(as_json: Json = False) -> None:
         _print_table(reports)
     else:
         for report in reports:
-            typer.echo("\t".join(_row(report)))
+            typer.echo("\t".join(map(one_line, _row(report))))
 
 
 @models_app.command("info")
@@ -60,7 +61,7 @@ def info_command(name: Name, as_json: Json = False) -> None:
     for key, value in record.items():
         shown = ", ".join(value) if isinstance(value, list) else value
         if shown not in (None, "", {}):
-            typer.echo(f"{key.replace('_', ' '):<12} {shown}")
+            typer.echo(f"{key.replace('_', ' '):<12} {one_line(str(shown))}")
 
 
 @models_app.command("pull")
@@ -138,7 +139,7 @@ def import_command(
     if as_json:
         _print_json(_record(report))
     else:
-        typer.echo(f"{report.entry.name}: imported, {report.path}")
+        typer.echo(f"{report.entry.name}: imported, {one_line(str(report.path))}")
 
 
 def _option(text: str) -> tuple[str, Any]:
@@ -176,7 +177,7 @@ def _print_table(reports: "list[ModelReport]") -> None:
     for heading in ("model", "scale", "size", "where", "licence", "description"):
         table.add_column(heading, overflow="fold", justify="right" if heading == "size" else "left")
     for report in reports:
-        table.add_row(*map(Text, _row(report)))
+        table.add_row(*(Text(one_line(cell)) for cell in _row(report)))
     Console().print(table)
 
 
@@ -192,7 +193,7 @@ def _show_verdicts(verdicts: "list[Verdict]", failed: str, as_json: bool) -> Non
                 if verdict.file.pinned
                 else ""
             )
-            typer.echo(f"{verdict.name}: ok, sha256 {verdict.file.sha256}, {verdict.file.path}{note}")
+            typer.echo(f"{verdict.name}: ok, sha256 {verdict.file.sha256}, {one_line(str(verdict.file.path))}{note}")
     faults = [verdict.fault for verdict in verdicts if verdict.file is None]
     if len(faults) == 1:
         raise WeightsError(faults[0])
@@ -201,7 +202,7 @@ def _show_verdicts(verdicts: "list[Verdict]", failed: str, as_json: bool) -> Non
 
 
 def _print_json(record: dict[str, Any]) -> None:
-    typer.echo(json.dumps(record, ensure_ascii=False))
+    typer.echo(json.dumps(record))
 
 
 @contextmanager

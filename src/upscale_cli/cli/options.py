@@ -8,6 +8,7 @@ import typer
 from upscale_cli.errors import UsageError
 
 _TIME = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", re.IGNORECASE)
+_TILE = re.compile(r"[0-9]{1,9}")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
@@ -96,7 +97,7 @@ def checked_precision(precision: str) -> str:
 
 def parse_tile(tile: str) -> int | None:
     """Pixels a side, None for auto.  Raises UsageError for anything else."""
-    if tile != "auto" and not tile.isdecimal():
+    if tile != "auto" and not _TILE.fullmatch(tile):
         raise UsageError(f"--tile {tile}: is neither auto nor a number of pixels")
     return None if tile == "auto" else int(tile)
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from upscale_cli.cli import options
-from upscale_cli.cli.interrupt import leave_at_once_when_interrupted
+from upscale_cli.cli.interrupt import how_to_go_on, leave_at_once_when_interrupted
 from upscale_cli.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from upscale_cli.services.upscale_report import UpscaleReport
 
-_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_MEMORY = re.compile(r"(\d{1,18}(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _FUSION = "Fusion"
 """The panel of --help for fusion's options."""
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -117,7 +117,7 @@ def run_command(
     """Upscale pictures. Existing outputs are left alone; bad pictures are named and the others done."""
     from upscale_cli.cli.console import run_console
 
-    leave_at_once_when_interrupted()
+    leave_at_once_when_interrupted(how_to_go_on(overwrite=overwrite))
     if output == "-" or (output is None and "-" in inputs):
         check_stdout(as_json=as_json, dry_run=dry_run)
     settings = _checked(
@@ -149,10 +149,12 @@ def exit_code(report: "UpscaleReport") -> int:
 
 
 def check_stdout(*, as_json: bool, dry_run: bool) -> None:
-    """Can a picture go there?  Raises UsageError."""
+    """Can a picture go there, if one will?  Raises UsageError."""
+    if dry_run:
+        return
     if as_json:
         raise UsageError("--json and the picture would both go to standard output", "name a file with -o")
-    if sys.stdout.isatty() and not dry_run:
+    if sys.stdout.isatty():
         raise UsageError("the picture would be written to the terminal", "name a file with -o, or redirect: > b.png")
 
 

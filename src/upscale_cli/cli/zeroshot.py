@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from upscale_cli.cli import options
-from upscale_cli.cli.interrupt import leave_at_once_when_interrupted
+from upscale_cli.cli.interrupt import how_to_go_on, leave_at_once_when_interrupted
 from upscale_cli.cli.run import check_stdout, exit_code, parse_memory
 
 _LEARNING = "Learning"
@@ -123,7 +123,7 @@ def zeroshot_command(
     """Upscale each blurred picture with a network that is fitted to it. Else as 'upscale run'."""
     from upscale_cli.cli.console import run_console
 
-    leave_at_once_when_interrupted("the same command goes on from there with --resume")
+    leave_at_once_when_interrupted(how_to_go_on(overwrite=overwrite) + " with --resume")
     if output == "-" or (output is None and "-" in inputs):
         check_stdout(as_json=as_json, dry_run=dry_run)
     precision, tile_side = options.checked_precision(precision), options.parse_tile(tile)

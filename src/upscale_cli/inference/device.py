@@ -11,6 +11,7 @@ import psutil
 import torch
 
 from upscale_cli.errors import UsageError
+from upscale_cli.inference.device_name import check_device_name
 
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 DEFAULT_MEMORY = 4 * 1024**3
@@ -30,10 +31,9 @@ CPU = Placement(torch.device("cpu"))
 
 def choose_device(name: str) -> torch.device:
     """`auto`, `cpu`, `cuda`, `cuda:1`, `mps` or `xpu` -> a device that is there.  Raises UsageError otherwise."""
+    check_device_name(name)
     if name == "auto":
         return torch.device(next((kind for kind in ("cuda", "mps", "xpu") if _available(kind)), "cpu"))
-    if not re.fullmatch(r"cpu|mps|(cuda|xpu)(:[0-9]+)?", name):
-        raise UsageError(f"unknown device '{name}'", "auto, cpu, cuda, cuda:0, mps or xpu")
     kind, _, index = name.partition(":")
     if kind != "cpu" and not _available(kind):
         raise UsageError(f"device '{name}' is not available here", "use --device cpu or auto")

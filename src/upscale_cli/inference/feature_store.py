@@ -32,7 +32,9 @@ def choose_place(needed: int, memory: int, device: torch.device) -> Place:
 
 def spill_folder() -> Path:
     """Where the temporary file is made: in TMPDIR, or where large ones belong (/tmp is often kept in memory)."""
-    if "TMPDIR" not in os.environ and os.access(_BIG_TEMPORARY_FILES, os.W_OK | os.X_OK):
+    if chosen := os.environ.get("TMPDIR"):
+        return Path(chosen)  # also where it is none: to use another in silence might fill a small disk
+    if os.access(_BIG_TEMPORARY_FILES, os.W_OK | os.X_OK):
         return _BIG_TEMPORARY_FILES
     return Path(tempfile.gettempdir())
 

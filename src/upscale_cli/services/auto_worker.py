@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Protocol
 
-from upscale_cli.inference.device import memory_budget
+from upscale_cli.inference.device import choose_device, memory_budget
 from upscale_cli.services import picture_job, upscale_worker
 from upscale_cli.services.choose_model import Pair, Selection, choose, unfused
 from upscale_cli.services.loading import describe_pair, load_pair
@@ -28,7 +28,11 @@ class AutoWorker:
     """
 
     def __init__(self, selection: Selection, request: UpscaleRequest, watch: Watch, *, planning: bool = False) -> None:
-        """planning: nothing will be computed, so that no model needs its tensors."""
+        """planning: nothing will be computed, so that no model needs its tensors.
+
+        Raises UsageError for a device that is not there.
+        """
+        choose_device(request.device)  # before the first picture, though the models come with the pictures
         self._selection = selection
         self.name, self.sha256 = selection.sketch.name, ""
         self._request = request

@@ -59,7 +59,7 @@ def evaluate_model(request: EvaluateRequest, watch: Watch) -> EvaluateReport:
     for number, (hr, lr) in enumerate(pairs, 1):
         watch.started(hr.name, number, len(pairs))
         try:
-            original, small = read_pair(hr, lr, scale, reduce, request.seed)
+            original, small = read_pair(hr, lr, scale, reduce, request.seed or 0)
             job = _job(hr, small, original, paired=selection.paired)
             scores = _scores(worker, job, original, compare)
         except PictureError as error:

@@ -21,6 +21,7 @@ class EvaluateRequest:
 
     lr: a folder of low-resolution pictures; None: `degrade` makes them ('clean', 'noise:SIGMA', 'jpeg:QUALITY', or a
     recipe of `upscale degrade`).
+    seed: None for 0.
     upscale: model, device, precision, tile, self_ensemble and offline are used of it.
     """
 
@@ -29,7 +30,7 @@ class EvaluateRequest:
     upscale: UpscaleRequest
     lr: Path | None = None
     degrade: str | None = None
-    seed: int = 0
+    seed: int | None = None
     metrics: tuple[str, ...] = METRICS[:2]
 
     def check(self) -> None:
@@ -37,6 +38,8 @@ class EvaluateRequest:
         self.upscale.check()
         if self.lr is not None and self.degrade is not None:
             raise UsageError("--lr and --degrade both say what the model is given", "leave one of them out")
+        if self.lr is not None and self.seed is not None:
+            raise UsageError("--seed: nothing is drawn where --lr gives the pictures", "leave one of them out")
         for name in self.metrics:
             if name not in METRICS:
                 raise UsageError(f"--metrics: {name!r} is none of {', '.join(METRICS)}", "as in psnr,ssim,lpips")

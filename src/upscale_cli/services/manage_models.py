@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from upscale_cli.errors import UsageError, WeightsError
 from upscale_cli.weights.catalogue import Catalogue, Checkpoint, Entry, FeatureNetwork, check_name, load_catalogue
-from upscale_cli.weights.store import Store, StoredFile
+from upscale_cli.weights.store import Store, StoredFile, how_to_get
 
 Where = Literal["bundled", "cached", "imported", "not downloaded"]
 Progress = Callable[[str, int, int | None], None]
@@ -75,10 +75,10 @@ def verify_models(names: Sequence[str], store: Store | None = None) -> list[Verd
 
 def locate_model(name: str, store: Store | None = None) -> Path:
     """Where the checkpoint is.  Raises WeightsError if it is not on this machine."""
-    path = describe_model(name, store).path
-    if path is None:
-        raise WeightsError(f"{name}: is not on this machine", f"upscale models pull {name}")
-    return path
+    report = describe_model(name, store)
+    if report.path is None:
+        raise WeightsError(f"{name}: is not on this machine", how_to_get(report.entry))
+    return report.path
 
 
 def remove_model(name: str, store: Store | None = None) -> bool:

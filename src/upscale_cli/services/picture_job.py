@@ -48,7 +48,7 @@ def inspect(target: Target, request: UpscaleRequest, network_scale: int, *, pair
 
     paired: two networks' pictures may be fused.
     """
-    source = target.source.path if target.source.path is not None else sys.stdin.buffer.read()
+    source = target.source.path if target.source.path is not None else _standard_input()
     header = read_header(source)
     size = request.output_size(header.width, header.height, network_scale)
     network_size = network_scale * header.width, network_scale * header.height
@@ -68,6 +68,13 @@ def inspect(target: Target, request: UpscaleRequest, network_scale: int, *, pair
     memory = memory_of(header, size, network_size, target.format, paired=paired, local=local)
     notes += header.notes + gate_notes
     return Job(target, source, header, size, network_size, memory, notes, gate_path=gate_path)
+
+
+def _standard_input() -> bytes:
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise PictureError(f"standard input: cannot be read: {error.strerror}", "name a file instead") from error
 
 
 def memory_of(

@@ -154,13 +154,20 @@ def settled_at_once(
         if target.fault is not None:
             reports.append(failure(target, target.fault))
         elif target.path is not None and os.path.lexists(target.path) and not overwrite:
-            notes = notes_of(target.path)
+            notes = notes_of(target.path) + _missing_gate(target)
             reports.append(PictureReport(target.source.name, str(target.path), "skipped", notes=notes))
         else:
             waiting.append(target)
             continue
         watch.finished(reports[-1])
     return waiting, reports
+
+
+def _missing_gate(target: Target) -> tuple[str, ...]:
+    """What to say where a picture that is left alone has not the second file that is asked for."""
+    if target.gate is None or os.path.lexists(target.gate):
+        return ()
+    return (f"{target.gate} is not written (--overwrite makes both)",)
 
 
 def failure(target: Target, error: UpscaleError) -> PictureReport:

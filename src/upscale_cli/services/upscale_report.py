@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from upscale_cli.errors import ResourceError, UpscaleError, UsageError
+from upscale_cli.inference.device_name import check_device_name
 from upscale_cli.services.fusion_report import FusionReport, FusionRequest
 from upscale_cli.services.learning_report import LearningReport
 
@@ -56,6 +57,7 @@ class UpscaleRequest:
             raise UsageError(f"--quality {self.quality} is outside 1 to 100", "95 is nearly free of losses")
         if self.suffix is not None and any(letter in self.suffix for letter in "/\\\0"):
             raise UsageError(f"--suffix {self.suffix!r} cannot be part of a name", "leave out slashes")
+        check_device_name(self.device)
         self.fusion.check()
 
     def scale_label(self, network_scale: int) -> str:

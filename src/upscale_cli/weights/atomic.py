@@ -10,7 +10,8 @@ from typing import BinaryIO
 from upscale_cli.disk import FULL, free_bytes, publish
 from upscale_cli.errors import ResourceError, UpscaleError, WeightsError
 
-_ANOTHER_CACHE = "choose a writable folder with UPSCALE_CACHE"
+ANOTHER_CACHE = "choose a writable folder with UPSCALE_CACHE"
+"""What to do where the cache's folder is none that can be used."""
 
 
 def create(path: Path) -> BinaryIO:
@@ -38,7 +39,7 @@ def _write_all(file: BinaryIO, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def disk_errors(folder: Path, needed: int | None = None, hint: str = _ANOTHER_CACHE) -> Iterator[None]:
+def disk_errors(folder: Path, needed: int | None = None, hint: str = ANOTHER_CACHE) -> Iterator[None]:
     """Turns an OSError of the block into a sentence: ResourceError where the disk is full, else WeightsError.
 
     needed: bytes that were to be written, for the message.  hint: what to do where the folder cannot be written.

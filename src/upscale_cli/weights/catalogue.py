@@ -200,7 +200,8 @@ class Catalogue:
             )
         if name == AUTO:
             raise UsageError(f"{AUTO}: chooses for each picture anew, one model is needed here", "name it")
-        near = difflib.get_close_matches(name, self.entries, n=3, cutoff=0.4)
+        known = {entry.casefold(): entry for entry in self.entries}
+        near = [known[entry] for entry in difflib.get_close_matches(name.casefold(), known, n=3, cutoff=0.4)]
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise UsageError(f"unknown model {name!r}", hint + "'upscale models list' shows them all")
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from upscale_cli.disk import free_bytes, publish
 from upscale_cli.errors import UsageError, WeightsError
 from upscale_cli.weights import places
-from upscale_cli.weights.atomic import disk_errors, disk_full, write_whole
+from upscale_cli.weights.atomic import ANOTHER_CACHE, disk_errors, disk_full, write_whole
 from upscale_cli.weights.catalogue import IMPORTED_SUFFIX, Checkpoint, Entry
 from upscale_cli.weights.part import Part, Progress, Want, claim, discard, hash_file, parts, sweep
 
@@ -46,6 +46,11 @@ def offline_requested(flag: bool) -> bool:
     return flag or os.environ.get("UPSCALE_OFFLINE", "").strip().lower() not in ("", "0", "false", "no")
 
 
+def how_to_get(entry: Checkpoint) -> str:
+    """What to do for a checkpoint that is absent or damaged."""
+    return f"upscale models pull {entry.name}" if entry.urls else "install or import it again"
+
+
 class Store:
     """The cache folder `root` (default: UPSCALE_CACHE, or the user's cache folder), and the bundled checkpoints."""
 
@@ -69,7 +74,7 @@ class Store:
         """The checkpoint, hashed anew.  Raises WeightsError where it is absent or not what it should be."""
         found, fault = self._look(entry)
         if found is None:
-            raise WeightsError(fault or f"{entry.name}: is not on this machine", f"upscale models pull {entry.name}")
+            raise WeightsError(fault or f"{entry.name}: is not on this machine", how_to_get(entry))
         return found
 
     def obtain(self, entry: Checkpoint, *, offline: bool, progress: Progress | None = None) -> StoredFile:
@@ -153,6 +158,8 @@ class Store:
                 digest, size = hash_file(path)
             except FileNotFoundError:
                 continue
+            except NotADirectoryError as error:
+                raise WeightsError(f"{self.root}: is not a folder", ANOTHER_CACHE) from error
             except OSError as error:
                 fault = f"{path}: cannot be read: {error.strerror}"
                 continue
@@ -167,9 +174,7 @@ class Store:
 
     def _absent(self, entry: Checkpoint, fault: str, offline: bool) -> WeightsError:
         if fault:
-            return WeightsError(
-                fault, "delete that file, then get it again" if entry.urls else "install or import it again"
-            )
+            return WeightsError(fault, "delete that file, then get it again" if entry.urls else how_to_get(entry))
         if not offline:
             return WeightsError(f"{entry.name}: is not on this machine, and has no address to be fetched from")
         begins = "is" if entry.sha256 else "begins with"
