@@ -186,6 +186,25 @@ def test_a_ratio_is_no_resolution() -> None:
         assert read(stream.getvalue()).metadata.dpi is None
 
 
+@pytest.mark.parametrize("file_format", ["TIFF", "JPEG", "MPO", "PNG", "WEBP", "AVIF"])
+def test_no_resolution_is_made_up(file_format: str) -> None:
+    assert read(encoded(Image.fromarray(photo()), file_format, exif=exif_with())).metadata.dpi is None
+
+
+@pytest.mark.parametrize("unit", [2, 3])
+def test_resolution_of_a_tiff_is_in_its_unit(unit: int) -> None:
+    with io.BytesIO() as stream:
+        tifffile.imwrite(stream, photo(), photometric="rgb", resolution=(100, 50), resolutionunit=unit)
+        per_inch = {2: 1, 3: 2.54}[unit]
+        assert read(stream.getvalue()).metadata.dpi == pytest.approx((100 * per_inch, 50 * per_inch))
+
+
+def test_resolution_of_a_jpeg_in_its_exif_only() -> None:
+    exif = exif_with()
+    exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution], exif[ExifTags.Base.ResolutionUnit] = 240, 240, 2
+    assert read(encoded(Image.fromarray(photo()), "JPEG", exif=exif)).metadata.dpi == (240, 240)
+
+
 def test_resolution_of_a_format_that_has_it_in_exif_only() -> None:
     exif = exif_with()
     exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution], exif[ExifTags.Base.ResolutionUnit] = 100, 50, 3

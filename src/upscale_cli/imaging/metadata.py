@@ -70,11 +70,18 @@ def not_kept(image: Image.Image) -> tuple[str, ...]:
 def read_dpi(image: Image.Image) -> tuple[float, float] | None:
     """Dots per inch across and down where the file, or its EXIF, gives two sensible ones."""
     try:
-        across, down = (float(value) for value in image.info.get("dpi") or _exif_dpi(image.getexif()))
+        across, down = (float(value) for value in _file_dpi(image) or _exif_dpi(image.getexif()))
     except Exception:  # noqa: BLE001 - see orientation_of
         return None
     sensible = all(math.isfinite(value) and 0 < value < 1e6 for value in (across, down))
     return (across, down) if sensible else None
+
+
+def _file_dpi(image: Image.Image) -> Any:
+    # Pillow says 1 for a TIFF without a resolution, and 72 for a JPEG.
+    if image.format == "TIFF" or (image.format in ("JPEG", "MPO") and image.info.get("jfif_unit") not in (1, 2)):
+        return None
+    return image.info.get("dpi")
 
 
 def _exif_dpi(exif: Image.Exif) -> tuple[float, float]:
