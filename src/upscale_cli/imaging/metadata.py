@@ -7,6 +7,8 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
+from upscale_cli import SOFTWARE
+
 BASE, IFD = ExifTags.Base, ExifTags.IFD
 
 PREFIX = b"Exif\0\0"
@@ -18,6 +20,9 @@ DESCRIPTIVE = (
     *(BASE.Software, BASE.DateTime, BASE.Artist, BASE.HostComputer, BASE.Rating, BASE.RatingPercent, BASE.Copyright),
     *(BASE.XPTitle, BASE.XPComment, BASE.XPAuthor, BASE.XPKeywords, BASE.XPSubject),
 )
+
+# A program's name is replaced by this one's; XMP is told of apart, EXIF kept.
+_NOT_TEXT = ("Software", "XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type APP1")
 
 BROKEN_EXIF = "EXIF damaged: dropped"
 
@@ -60,11 +65,27 @@ def _directory(exif: Image.Exif, directory: int) -> dict[int, Any]:
 
 
 def not_kept(image: Image.Image) -> tuple[str, ...]:
-    """A note where the file holds XMP or IPTC: both may describe its size and orientation, which change."""
+    """A note where the file holds XMP or IPTC, which may describe its size and orientation; PNG texts, or a comment.
+
+    Asked of a loaded image: texts may follow the pixels.
+    """
     iptc_resource = 0x0404
-    there = {"XMP": "xmp" in image.info, "IPTC": iptc_resource in image.info.get("photoshop", {})}
+    there = {
+        "XMP": "xmp" in image.info,
+        "IPTC": iptc_resource in image.info.get("photoshop", {}),
+        "text": _has_text(image),
+        "comment": bool(image.info.get("comment")),
+    }
     names = [name for name, found in there.items() if found]
-    return (f"{' and '.join(names)} left out",) if names else ()
+    *others, last = names or [""]
+    return (f"{', '.join(others)} and {last} left out" if others else f"{last} left out",) if names else ()
+
+
+def _has_text(image: Image.Image) -> bool:
+    """Whether a PNG holds texts of somebody's: not the name of a program, nor what this one wrote."""
+    texts = getattr(image, "text", {}) if image.format == "PNG" else {}
+    ours = str(texts.get("Software", "")).startswith(SOFTWARE)
+    return not ours and any(key not in _NOT_TEXT for key in texts)
 
 
 def read_dpi(image: Image.Image) -> tuple[float, float] | None:

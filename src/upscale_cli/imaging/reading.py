@@ -47,10 +47,11 @@ def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Picture:
         pixels, alpha, depth_notes = decode(image, layout, data)
         other_notes = metadata.not_kept(image)  # which may follow the pixels
         icc, icc_notes = profiles.kept_profile(image, header.channels)
+        png_colour = png_chunks.colour_chunks(data, icc is not None) if header.format == "PNG" else ()
     return Picture(
         _upright(pixels, orientation),
         None if alpha is None else _upright(alpha, orientation),
-        Metadata(icc, exif, dpi, header.format),
+        Metadata(icc, exif, dpi, header.format, png_colour),
         header.notes + damage_notes + depth_notes + exif_notes + other_notes + icc_notes,
     )
 

@@ -89,6 +89,9 @@ def _fitted(picture: Picture, kind: Format) -> tuple[Picture, tuple[str, ...]]:
     if picture.metadata.icc and not kind.profile:
         picture, note = _without_profile(picture, f"{kind.name} holds none")
         notes.append(note)
+    if picture.metadata.png_colour and kind.name != "PNG":
+        kinds = ", ".join(chunk.decode("ascii") for chunk, _ in picture.metadata.png_colour)
+        notes.append(f"what says that its colours are not sRGB ({kinds}) left out: {kind.name} holds none")
     if picture.metadata.dpi and not kind.dpi:
         notes.append(f"resolution left out: {kind.name} holds none")
     return picture, tuple(notes)
