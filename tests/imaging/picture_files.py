@@ -99,6 +99,15 @@ def grey_profile(gamma: float) -> bytes:
     return _profile(b"GRAY", b"XYZ ", b"mntr", {b"kTRC": curve})
 
 
+def adobe_rgb_profile() -> bytes:
+    """Adobe RGB (1998): wider than sRGB in green, gamma 2.2."""
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(2.2 * 256))
+    primaries = {b"rXYZ": (0.60974, 0.31111, 0.01947), b"gXYZ": (0.20528, 0.62567, 0.06087)}
+    primaries[b"bXYZ"] = (0.14919, 0.06322, 0.74457)
+    tags = {name: _xyz(*values) for name, values in primaries.items()}
+    return _profile(b"RGB ", b"XYZ ", b"mntr", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve))
+
+
 def cmyk_profile(first_ink: tuple[int, int, int]) -> bytes:
     """A printer whose "cyan" has the Lab colour given (0-100, -128-127, -128-127); all other inks are black."""
     lightness, a, b = first_ink

@@ -3,6 +3,7 @@
 import io
 import os
 import random
+import re
 import subprocess
 import sys
 import textwrap
@@ -91,6 +92,73 @@ def test_every_byte_of_a_png_is_checked(kind: str) -> None:
         damaged[at] ^= 0x10
         with pytest.raises(PictureError):
             read_picture(bytes(damaged))
+
+
+def photo_jpeg(**options: object) -> bytes:
+    return encoded(Image.fromarray(photo(96, 144)), "JPEG", quality=90, **options)
+
+
+def with_zeros(data: bytes, count: int) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes(count) + data[middle + count :]
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 5}])
+def test_half_a_jpeg_with_an_end_is_refused(options: dict[str, object]) -> None:
+    data = photo_jpeg(**options)
+    for end in (len(data) // 2, len(data) * 9 // 10, len(data) - 20):
+        with pytest.raises(PictureError, match="damaged or truncated: Corrupt JPEG data"):
+            read_picture(data[:end] + b"\xff\xd9")
+    with pytest.raises(PictureError, match="damaged or truncated: Corrupt JPEG data"):
+        read_picture(encoded(Image.fromarray(photo()).convert("CMYK"), "JPEG")[:2000] + b"\xff\xd9")
+
+
+def test_a_jpeg_with_data_left_over_says_so() -> None:
+    data = photo_jpeg()
+    (note,) = read_picture(data[:-2] + data[-300:-2] + data[-2:]).notes
+    assert re.fullmatch(r"may be damaged: 29\d bytes of its data were left over", note)
+
+
+def test_a_spoilt_jpeg_is_refused_or_says_so() -> None:
+    seen = []
+    for seed in range(8):
+        read = read_or_refuse(with_zeros(photo_jpeg(restart_marker_blocks=9 + seed), 400))
+        seen.append(read if isinstance(read, str) else " ".join(read.notes))
+    assert [line for line in seen if "damaged" not in line] == []
+
+
+def sound_jpegs() -> dict[str, bytes]:
+    """Sound files of the odder kinds."""
+    image, plain = Image.fromarray(photo(96, 144)), photo_jpeg()
+    bgr = np.ascontiguousarray(photo(96, 144)[..., ::-1])
+    samplings = {"411": 0x411111, "440": 0x121111, "422": 0x211111}
+    return {
+        "zeros before the end": plain[:-2] + bytes(500) + plain[-2:],
+        "a few bytes before the end": plain[:-2] + b"\x7f\x01\x02" + plain[-2:],
+        "words behind the end": plain + b"\xff\xd8 more of the camera's " * 40,
+        "a second picture": encoded(image, "MPO", save_all=True, append_images=[image]),
+        "half a second picture": encoded(image, "MPO", save_all=True, append_images=[image])[:-3000],
+        "half a thumbnail": photo_jpeg(exif=exif_with().tobytes() + plain[:3000] + b"\xff\xd9"),
+        "restart markers": photo_jpeg(restart_marker_blocks=3),
+        "one pixel": encoded(Image.new("RGB", (1, 1)), "JPEG"),
+        "RGB": photo_jpeg(keep_rgb=True),
+        "CMYK": encoded(image.convert("CMYK"), "JPEG"),
+    } | {
+        name: cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factor])[1].tobytes()
+        for name, factor in samplings.items()
+    }
+
+
+SOUND_JPEGS = sound_jpegs()
+
+
+@pytest.mark.parametrize("kind", SOUND_JPEGS)
+def test_a_whole_jpeg_is_read_whatever_stands_beside_its_pixels(kind: str) -> None:
+    data = SOUND_JPEGS[kind]
+    picture = read_picture(data)
+    with Image.open(io.BytesIO(data)) as image:
+        np.testing.assert_array_equal(picture.pixels, np.array(image.convert("RGB")))
+    assert "damaged" not in " ".join(picture.notes)
 
 
 @pytest.mark.parametrize("kind", FILES)

@@ -1,6 +1,8 @@
 """What comes with the pixels: orientation, EXIF, profiles, resolution, further frames."""
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,10 @@ from picture_files import (
     read,
     srgb_profile,
 )
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 
 from upscale_cli.errors import PictureError
-from upscale_cli.imaging.files import read_header, read_picture
+from upscale_cli.imaging.files import read_header, read_picture, write_picture
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
@@ -98,6 +100,77 @@ def test_xmp_and_iptc_are_left_out_with_a_word() -> None:
     assert read(encoded(Image.fromarray(photo()), "JPEG", xmp=xmp)).notes == ("XMP left out",)
     assert read(encoded(Image.fromarray(photo()), "WEBP", xmp=xmp)).notes == ("XMP left out",)
     assert read(plain[:2] + iptc + plain[2:]).notes == ("IPTC left out",)
+
+
+def test_texts_and_comments_are_left_out_with_a_word() -> None:
+    image = Image.fromarray(photo())
+
+    def notes_with(**texts: str) -> tuple[str, ...]:
+        chunks = PngImagePlugin.PngInfo()
+        for key, value in texts.items():
+            chunks.add_text(key, value)
+        return read(encoded(image, "PNG", pnginfo=chunks)).notes
+
+    assert notes_with(Software="a program") == ()
+    assert notes_with(Software="upscale-cli 0.1.0", Scale="4") == ()
+    assert notes_with(Software="a program", Copyright="Jane Doe") == ("text left out",)
+    assert read(encoded(image, "JPEG", comment=b"Jane Doe")).notes == ("comment left out",)
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
+    assert read(encoded(image, "JPEG", xmp=xmp, comment=b"Jane Doe")).notes == ("XMP and comment left out",)
+
+
+ADOBE = struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
+SRGB = struct.pack(">8I", 31269, 32899, 63999, 33001, 30000, 60000, 15000, 5999)
+BT2020 = bytes([9, 16, 0, 1])
+
+
+def gamma(exponent: int) -> bytes:
+    return struct.pack(">I", exponent)
+
+
+def coloured_png(chunks: dict[bytes, bytes]) -> bytes:
+    return png(90, 60, 8, 2, photo().tobytes(), chunks)
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [{b"gAMA": gamma(100_000)}, {b"cHRM": ADOBE, b"gAMA": gamma(45_455)}, {b"cICP": BT2020}],
+)
+def test_what_a_png_says_of_its_colours_goes_on_or_a_note_says_so(chunks: dict[bytes, bytes]) -> None:
+    picture = read(coloured_png(chunks))
+    assert dict(picture.metadata.png_colour) == chunks
+    stream = io.BytesIO()
+    assert write_picture(picture, stream, "PNG", keep_metadata=False) == ()
+    assert read(stream.getvalue()).metadata.png_colour == picture.metadata.png_colour
+    for file_format in ("JPEG", "TIFF", "PPM"):
+        (note,) = write_picture(picture, io.BytesIO(), file_format)
+        assert f"({', '.join(kind.decode() for kind in chunks)}) left out" in note
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        {b"gAMA": gamma(45_455)},
+        {b"gAMA": gamma(0)},
+        {b"cHRM": SRGB, b"gAMA": gamma(45_454)},
+        {b"sRGB": b"\0", b"cHRM": ADOBE, b"gAMA": gamma(100_000)},
+        {b"cICP": bytes([1, 13, 0, 1]), b"gAMA": gamma(100_000)},
+        {b"iCCP": b"a\0\0" + zlib.compress(srgb_profile()), b"gAMA": gamma(100_000)},
+        {b"gAMA": b"short"},
+    ],
+)
+def test_a_png_that_is_srgb_after_all_says_nothing(chunks: dict[bytes, bytes]) -> None:
+    picture = read(coloured_png(chunks))
+    assert picture.metadata.png_colour == ()
+    assert write_picture(picture, io.BytesIO(), "JPEG") == ()
+
+
+def test_cicp_stands_above_a_profile_and_goes_on_with_it() -> None:
+    profile = b"a\0\0" + zlib.compress(srgb_profile())
+    stream = io.BytesIO()
+    write_picture(read(coloured_png({b"cICP": BT2020, b"iCCP": profile})), stream, "PNG")
+    back = read(stream.getvalue()).metadata
+    assert (back.icc, back.png_colour) == (srgb_profile(), ((b"cICP", BT2020),))
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "TIFF"])
@@ -184,6 +257,25 @@ def test_a_ratio_is_no_resolution() -> None:
     with io.BytesIO() as stream:
         tifffile.imwrite(stream, photo(), photometric="rgb", resolution=(1, 1), resolutionunit="none")
         assert read(stream.getvalue()).metadata.dpi is None
+
+
+@pytest.mark.parametrize("file_format", ["TIFF", "JPEG", "MPO", "PNG", "WEBP", "AVIF"])
+def test_no_resolution_is_made_up(file_format: str) -> None:
+    assert read(encoded(Image.fromarray(photo()), file_format, exif=exif_with())).metadata.dpi is None
+
+
+@pytest.mark.parametrize("unit", [2, 3])
+def test_resolution_of_a_tiff_is_in_its_unit(unit: int) -> None:
+    with io.BytesIO() as stream:
+        tifffile.imwrite(stream, photo(), photometric="rgb", resolution=(100, 50), resolutionunit=unit)
+        per_inch = {2: 1, 3: 2.54}[unit]
+        assert read(stream.getvalue()).metadata.dpi == pytest.approx((100 * per_inch, 50 * per_inch))
+
+
+def test_resolution_of_a_jpeg_in_its_exif_only() -> None:
+    exif = exif_with()
+    exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution], exif[ExifTags.Base.ResolutionUnit] = 240, 240, 2
+    assert read(encoded(Image.fromarray(photo()), "JPEG", exif=exif)).metadata.dpi == (240, 240)
 
 
 def test_resolution_of_a_format_that_has_it_in_exif_only() -> None:

@@ -205,3 +205,20 @@ def test_float_and_32_bit_samples_are_refused(samples: np.ndarray) -> None:
     for read_it in (read_header, read_picture):
         with pytest.raises(PictureError, match="8 or 16 bit"):
             read_it(data)
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "words"),
+    [
+        (np.float32, "32 bit floating point"),
+        (np.float16, "16 bit floating point"),
+        (np.uint32, "32 bit integers"),
+    ],
+)
+def test_colour_that_is_no_8_or_16_bit_integer_is_called_so(dtype: type, words: str, bigtiff: bool) -> None:
+    with io.BytesIO() as stream:
+        tifffile.imwrite(stream, photo().astype(dtype), photometric="rgb", bigtiff=bigtiff)
+        for read_it in (read_header, read_picture):
+            with pytest.raises(PictureError, match=rf"its samples \({words}\) are not 8 or 16 bit integers"):
+                read_it(stream.getvalue())

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from picture_files import (
+    adobe_rgb_profile,
     alpha_ramp,
     deep_photo,
     encoded,
@@ -165,6 +166,41 @@ def test_grey_with_its_profile_becomes_srgb_where_grey_cannot_be() -> None:
     assert back.metadata.icc is None
     # Half of the light is level 188 of sRGB.
     assert np.abs(back.pixels.astype(int) - 188).max() <= 2
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("file_format", ["BMP", "PPM"])
+def test_colours_become_srgb_where_no_profile_can_be(file_format: str, bits: int) -> None:
+    # Adobe RGB's levels of the sRGB colours, by the matrices of both.
+    in_adobe = {(200, 100, 50): (177, 100, 56), (60, 160, 70): (102, 159, 78), (128, 128, 128): (127, 127, 127)}
+    pixels = np.array([list(in_adobe.values())], np.uint8)
+    pixels = pixels if bits == 8 else pixels.astype(np.uint16) * 257
+    stream = io.BytesIO()
+    notes = write_picture(Picture(pixels, None, Metadata(icc=adobe_rgb_profile())), stream, file_format)
+    back = read_picture(stream.getvalue())
+    if back.bits == 16:
+        assert notes == ("colour profile left out: PPM holds none",)
+        np.testing.assert_array_equal(back.pixels, pixels)
+    else:
+        assert notes == (f"colour profile left out, converted to sRGB: {file_format} holds none",)
+        assert np.abs(back.pixels.astype(int) - np.array([list(in_adobe)])).max() <= 2
+
+
+@pytest.mark.parametrize("file_format", ["BMP", "PPM"])
+def test_grey_becomes_srgb_grey_where_no_profile_can_be(file_format: str) -> None:
+    linear = Picture(np.full((20, 20, 1), 128, np.uint8), None, Metadata(icc=grey_profile(1.0)))
+    back = read_picture(written(linear, file_format))
+    assert back.channels == "grey"
+    assert np.abs(back.pixels.astype(int) - 188).max() <= 2
+
+
+@pytest.mark.parametrize("file_format", ["WEBP", "BMP"])
+def test_a_profile_that_leads_nowhere_does_not_cost_the_picture(file_format: str) -> None:
+    grey = Picture(photo()[..., :1].copy(), None, Metadata(icc=grey_profile(1.8).replace(b"kTRC", b"none")))
+    stream = io.BytesIO()
+    (note,) = write_picture(grey, stream, file_format, quality=100 if file_format == "WEBP" else None)
+    assert "colour profile left out: " in note
+    np.testing.assert_array_equal(read_picture(stream.getvalue()).pixels[..., :1], grey.pixels)
 
 
 def test_more_exif_than_a_jpeg_holds_is_left_out_with_a_word() -> None:

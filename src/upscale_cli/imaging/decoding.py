@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from upscale_cli.errors import PictureError, ResourceError, UpscaleError
 from upscale_cli.imaging import png_chunks
@@ -25,6 +26,9 @@ MAX_FILE_BYTES = 4 << 30
 MAX_TIFF_TILE_PIXELS = 1 << 24
 
 NEW_SUBFILE_TYPE, DNG_VERSION, TILE_WIDTH, TILE_LENGTH = 254, 50706, 322, 323
+BITS_PER_SAMPLE, SAMPLE_FORMAT, FLOAT = 258, 339, 3
+BIGTIFF_STARTS = (b"II+\0", b"MM\0+")
+TIFF_STARTS = (b"II*\0", b"MM\0*", *BIGTIFF_STARTS)
 
 # Pillow's own limit warns at 89 megapixels, which telephones exceed; `_check_size` stands in its place.
 Image.MAX_IMAGE_PIXELS = None
@@ -97,10 +101,38 @@ def open_image(source: Path | bytes, max_pixels: int, name: str) -> Iterator[tup
         if stream.read(len(png_chunks.SIGNATURE)) == png_chunks.SIGNATURE:
             png_chunks.refuse_swollen_chunks(stream, name)
         stream.seek(0)
-        with Image.open(stream, formats=FORMATS) as image:
+        with _opened(stream, name) as image:
             _check_size(image, max_pixels, name)
             frames = count_frames(image, stream, name)
             yield image, frames
+
+
+def _opened(stream: BinaryIO, name: str) -> ImageFile:
+    try:
+        return Image.open(stream, formats=FORMATS)
+    except UnidentifiedImageError:
+        _refuse_tiff_samples(stream, name)
+        raise
+
+
+def _refuse_tiff_samples(stream: BinaryIO, name: str) -> None:
+    """Raises PictureError for a sound TIFF whose samples are floats or have more than 16 bits, as Pillow does not."""
+    stream.seek(0)
+    start = stream.read(8)
+    if start[:4] not in TIFF_STARTS:
+        return
+    if start[:4] in BIGTIFF_STARTS:
+        start += stream.read(8)
+    tags = ImageFileDirectory_v2(start)
+    stream.seek(tags.next)
+    tags.load(stream)
+    bits = max(tags.get(BITS_PER_SAMPLE, (1,)))
+    is_float = FLOAT in tags.get(SAMPLE_FORMAT, ())
+    if is_float or bits > 16:
+        kind = "floating point" if is_float else "integers"
+        raise PictureError(
+            f"{name}: its samples ({bits} bit {kind}) are not 8 or 16 bit integers", "convert it to 16 bit"
+        )
 
 
 def _check_size(image: ImageFile, max_pixels: int, name: str) -> None:

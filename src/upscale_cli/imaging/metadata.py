@@ -7,6 +7,8 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
+from upscale_cli import SOFTWARE
+
 BASE, IFD = ExifTags.Base, ExifTags.IFD
 
 PREFIX = b"Exif\0\0"
@@ -18,6 +20,9 @@ DESCRIPTIVE = (
     *(BASE.Software, BASE.DateTime, BASE.Artist, BASE.HostComputer, BASE.Rating, BASE.RatingPercent, BASE.Copyright),
     *(BASE.XPTitle, BASE.XPComment, BASE.XPAuthor, BASE.XPKeywords, BASE.XPSubject),
 )
+
+# A program's name is replaced by this one's; XMP is told of apart, EXIF kept.
+_NOT_TEXT = ("Software", "XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type APP1")
 
 BROKEN_EXIF = "EXIF damaged: dropped"
 
@@ -60,21 +65,44 @@ def _directory(exif: Image.Exif, directory: int) -> dict[int, Any]:
 
 
 def not_kept(image: Image.Image) -> tuple[str, ...]:
-    """A note where the file holds XMP or IPTC: both may describe its size and orientation, which change."""
+    """A note where the file holds XMP or IPTC, which may describe its size and orientation; PNG texts, or a comment.
+
+    Asked of a loaded image: texts may follow the pixels.
+    """
     iptc_resource = 0x0404
-    there = {"XMP": "xmp" in image.info, "IPTC": iptc_resource in image.info.get("photoshop", {})}
+    there = {
+        "XMP": "xmp" in image.info,
+        "IPTC": iptc_resource in image.info.get("photoshop", {}),
+        "text": _has_text(image),
+        "comment": bool(image.info.get("comment")),
+    }
     names = [name for name, found in there.items() if found]
-    return (f"{' and '.join(names)} left out",) if names else ()
+    *others, last = names or [""]
+    return (f"{', '.join(others)} and {last} left out" if others else f"{last} left out",) if names else ()
+
+
+def _has_text(image: Image.Image) -> bool:
+    """Whether a PNG holds texts of somebody's: not the name of a program, nor what this one wrote."""
+    texts = getattr(image, "text", {}) if image.format == "PNG" else {}
+    ours = str(texts.get("Software", "")).startswith(SOFTWARE)
+    return not ours and any(key not in _NOT_TEXT for key in texts)
 
 
 def read_dpi(image: Image.Image) -> tuple[float, float] | None:
     """Dots per inch across and down where the file, or its EXIF, gives two sensible ones."""
     try:
-        across, down = (float(value) for value in image.info.get("dpi") or _exif_dpi(image.getexif()))
+        across, down = (float(value) for value in _file_dpi(image) or _exif_dpi(image.getexif()))
     except Exception:  # noqa: BLE001 - see orientation_of
         return None
     sensible = all(math.isfinite(value) and 0 < value < 1e6 for value in (across, down))
     return (across, down) if sensible else None
+
+
+def _file_dpi(image: Image.Image) -> Any:
+    # Pillow says 1 for a TIFF without a resolution, and 72 for a JPEG.
+    if image.format == "TIFF" or (image.format in ("JPEG", "MPO") and image.info.get("jfif_unit") not in (1, 2)):
+        return None
+    return image.info.get("dpi")
 
 
 def _exif_dpi(exif: Image.Exif) -> tuple[float, float]:

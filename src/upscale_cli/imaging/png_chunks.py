@@ -10,6 +10,15 @@ from upscale_cli.errors import PictureError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 TEXT = (b"tEXt", b"zTXt", b"iTXt")
+COLOUR_BYTES = {b"cICP": 4, b"cHRM": 32, b"gAMA": 4}
+"""The chunks that say what the samples mean, sRGB and iCCP apart, and how long they are."""
+
+# White, red, green and blue, x and y, in 1/100,000; and the exponent in the same.
+_SRGB_CHROMATICITIES = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+_SRGB_GAMMA = 45455
+_SRGB_CICP = bytes([1, 13, 0, 1])
+_ROUNDING = 200
+
 MAX_TEXT_BYTES = 1 << 20
 # The widest profiles in use are a few MiB; whatever stands before the pixels is read into memory at once.
 MAX_ANCILLARY_BYTES = 16 << 20
@@ -61,6 +70,35 @@ def prove_whole(data: bytes, name: str) -> None:
         if kind == b"IEND":
             return
     raise PictureError(f"{name}: the file is truncated", "get a fresh copy of the file")
+
+
+def colour_chunks(data: bytes, has_profile: bool) -> tuple[tuple[bytes, bytes], ...]:
+    """(kind, body) of cICP, cHRM and gAMA, as a whole PNG has them before its pixels; () where they mean sRGB.
+
+    With a profile cHRM and gAMA mean nothing; cICP stands above it.
+    """
+    found: dict[bytes, bytes] = {}
+    for kind, position, length in walk(io.BytesIO(data)):
+        if kind == b"IDAT":
+            break
+        if kind == b"sRGB" or length == COLOUR_BYTES.get(kind):
+            found.setdefault(kind, data[position : position + length])
+    if b"cICP" in found:
+        kept = () if found[b"cICP"] == _SRGB_CICP else tuple(COLOUR_BYTES)
+    else:
+        kept = () if has_profile or b"sRGB" in found or _mean_srgb(found) else tuple(COLOUR_BYTES)
+    return tuple((kind, found[kind]) for kind in kept if kind in found)
+
+
+def _mean_srgb(found: dict[bytes, bytes]) -> bool:
+    """Whether cHRM and gAMA say what sRGB's are, each as far as it is there."""
+    (gamma,) = struct.unpack(">I", found.get(b"gAMA", bytes(4)))
+    primaries = struct.unpack(">8I", found[b"cHRM"]) if b"cHRM" in found else _SRGB_CHROMATICITIES
+    # A gamma of 0 is none.
+    return all(
+        abs(value - usual) <= _ROUNDING
+        for value, usual in zip((gamma or _SRGB_GAMMA, *primaries), (_SRGB_GAMMA, *_SRGB_CHROMATICITIES), strict=True)
+    )
 
 
 def _label(kind: bytes) -> str:

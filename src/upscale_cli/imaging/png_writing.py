@@ -23,10 +23,12 @@ _INCHES_PER_METRE = 1 / 0.0254
 
 
 def write_png(picture: Picture, stream: BinaryIO, exif: bytes | None, text: Mapping[str, str]) -> None:
-    """The picture with its profile and resolution, `exif` (without "Exif\\0\\0") and the texts."""
+    """The picture with what says its colours, its resolution, `exif` (without "Exif\\0\\0") and the texts."""
     samples = picture.pixels.shape[2] + (picture.alpha is not None)
     header = struct.pack(">IIBBBBB", picture.width, picture.height, picture.bits, _COLOUR_TYPE[samples], 0, 0, 0)
     stream.write(SIGNATURE + chunk(b"IHDR", header))
+    for kind, body in picture.metadata.png_colour:
+        stream.write(chunk(kind, body))
     if picture.metadata.icc:
         stream.write(chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(picture.metadata.icc)))
     if picture.metadata.dpi:

@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 from PIL import Image, ImageCms
 
 from upscale_cli.imaging.picture import Channels, Samples
@@ -46,9 +47,19 @@ def _has_own_profile(image: Image.Image) -> bool:
     return icc is not None and _colour_space(icc) == image.mode
 
 
-def grey_to_srgb(grey: Samples, icc: bytes) -> Image.Image:
-    """8-bit grey samples (H, W) meant in the grey profile `icc`, as an sRGB image."""
-    return _convert(Image.fromarray(grey), _profile(icc))
+def samples_to_srgb(samples: Samples, icc: bytes) -> Samples | None:
+    """Samples (H, W, 1 or 3) meant in the profile `icc`, as sRGB of the same channels; grey stays neutral.
+
+    None for 16 bits, and for a profile that leads nowhere.
+    """
+    if samples.dtype != np.uint8:
+        return None
+    channels = samples.shape[2]
+    try:
+        converted = _convert(Image.fromarray(samples[..., 0] if channels == 1 else samples), _profile(icc))
+    except (OSError, ImageCms.PyCMSError):
+        return None
+    return np.ascontiguousarray(np.asarray(converted)[..., :channels])
 
 
 def _convert(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:

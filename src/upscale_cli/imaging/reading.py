@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL.ImageFile import ImageFile
 
-from upscale_cli.imaging import metadata, png_chunks, profiles
+from upscale_cli.imaging import jpeg_damage, metadata, png_chunks, profiles
 from upscale_cli.imaging.decoding import MAX_PIXELS, name_of, open_image, open_stream
 from upscale_cli.imaging.picture import Header, Metadata, Picture, Samples
 from upscale_cli.imaging.samples import Layout, decode, layout_of
@@ -36,19 +36,23 @@ def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     with open_image(data, max_pixels, name) as (image, frames):
         layout = layout_of(image, name)
         header = _header(image, layout, frames)
+        damage_notes: tuple[str, ...] = ()
         if header.format == "PNG":
             png_chunks.prove_whole(data, name)
+        elif header.format == "JPEG":
+            damage_notes = jpeg_damage.prove_whole(data, name)
         orientation = _orientation_left(image)
         exif, exif_notes = metadata.read_exif(image)
         dpi = metadata.read_dpi(image)
         pixels, alpha, depth_notes = decode(image, layout, data)
         other_notes = metadata.not_kept(image)  # which may follow the pixels
         icc, icc_notes = profiles.kept_profile(image, header.channels)
+        png_colour = png_chunks.colour_chunks(data, icc is not None) if header.format == "PNG" else ()
     return Picture(
         _upright(pixels, orientation),
         None if alpha is None else _upright(alpha, orientation),
-        Metadata(icc, exif, dpi, header.format),
-        header.notes + depth_notes + exif_notes + other_notes + icc_notes,
+        Metadata(icc, exif, dpi, header.format, png_colour),
+        header.notes + damage_notes + depth_notes + exif_notes + other_notes + icc_notes,
     )
 
 

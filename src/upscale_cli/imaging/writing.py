@@ -81,12 +81,17 @@ def _fitted(picture: Picture, kind: Format) -> tuple[Picture, tuple[str, ...]]:
             picture, pixels=_to_8_bit(picture.pixels), alpha=None if picture.alpha is None else _to_8_bit(picture.alpha)
         )
     if picture.channels == "grey" and not holds_grey(kind, picture.alpha is not None, picture.bits):
-        if picture.metadata.icc and picture.bits == 16:
-            notes.append("grey colour profile left out: the picture is written as RGB")
-        picture = _as_rgb(picture)
+        if picture.metadata.icc:
+            # A grey profile does not fit three channels.
+            picture, note = _without_profile(picture, "the picture is written as RGB")
+            notes.append(f"grey {note}")
+        picture = replace(picture, pixels=np.repeat(picture.pixels, 3, axis=2))
     if picture.metadata.icc and not kind.profile:
-        notes.append(f"colour profile left out: {kind.name} holds none")
-        picture = replace(picture, metadata=replace(picture.metadata, icc=None))
+        picture, note = _without_profile(picture, f"{kind.name} holds none")
+        notes.append(note)
+    if picture.metadata.png_colour and kind.name != "PNG":
+        kinds = ", ".join(chunk.decode("ascii") for chunk, _ in picture.metadata.png_colour)
+        notes.append(f"what says that its colours are not sRGB ({kinds}) left out: {kind.name} holds none")
     if picture.metadata.dpi and not kind.dpi:
         notes.append(f"resolution left out: {kind.name} holds none")
     return picture, tuple(notes)
@@ -100,14 +105,14 @@ def _to_8_bit(samples: Samples) -> Samples:
     return eight
 
 
-def _as_rgb(picture: Picture) -> Picture:
-    """Grey as three channels; a grey profile fits them no longer, so 8-bit grey goes through it to sRGB."""
-    icc = picture.metadata.icc
-    if icc and picture.pixels.dtype == np.uint8:
-        pixels: Samples = np.array(profiles.grey_to_srgb(picture.pixels[..., 0], icc))
-    else:
-        pixels = np.repeat(picture.pixels, 3, axis=2)
-    return replace(picture, pixels=pixels, metadata=replace(picture.metadata, icc=None))
+def _without_profile(picture: Picture, why: str) -> tuple[Picture, str]:
+    """The picture without its profile, in sRGB where it can be brought there; and a note that says which."""
+    assert picture.metadata.icc is not None
+    pixels = profiles.samples_to_srgb(picture.pixels, picture.metadata.icc)
+    bare = replace(picture.metadata, icc=None)
+    if pixels is None:
+        return replace(picture, metadata=bare), f"colour profile left out: {why}"
+    return replace(picture, pixels=pixels, metadata=bare), f"colour profile left out, converted to sRGB: {why}"
 
 
 def _exif(

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from upscale_cli import __version__
+from upscale_cli import SOFTWARE, __version__
 from upscale_cli.degradation.manifest import Record, write_manifest
 from upscale_cli.degradation.operations import Pixels
 from upscale_cli.imaging.atomic import naming_failures
 from upscale_cli.imaging.files import Metadata, Picture, write_picture
 from upscale_cli.services.outputs import Target
-from upscale_cli.services.provenance import SOFTWARE, read_provenance
+from upscale_cli.services.provenance import read_provenance
 from upscale_cli.services.upscale_report import PictureReport
 
 RECORD = "Degradation"
@@ -32,7 +32,7 @@ class DegradedReport(PictureReport):
 
 
 def as_rgb8(picture: Picture) -> tuple[Picture, tuple[str, ...]]:
-    """The picture in 8-bit RGB with no more than its profile, and notes on what was left out."""
+    """The picture in 8-bit RGB with no more than what its colours mean, and notes on what was left out."""
     notes = []
     pixels = picture.pixels
     if picture.alpha is not None:
@@ -42,7 +42,7 @@ def as_rgb8(picture: Picture) -> tuple[Picture, tuple[str, ...]]:
         pixels = np.stack([((row.astype(np.uint32) + 128) // 257).astype(np.uint8) for row in pixels])
     icc = picture.metadata.icc if picture.channels == "rgb" else None
     rgb = np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), np.uint8)
-    return Picture(rgb, metadata=Metadata(icc=icc)), tuple(notes)
+    return Picture(rgb, metadata=Metadata(icc=icc, png_colour=picture.metadata.png_colour)), tuple(notes)
 
 
 def cut(pixels: Pixels, scale: int) -> Pixels:

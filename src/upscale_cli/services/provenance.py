@@ -4,11 +4,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from upscale_cli import __version__
+from upscale_cli import SOFTWARE, __version__
 from upscale_cli.services.loading import Model
 from upscale_cli.services.upscale_report import PictureReport, UpscaleRequest
 
-SOFTWARE = "upscale-cli"
 _SETTINGS = ("Model-SHA256", "Scale", "Self-Ensemble", "Projection", "Tile-Statistics", "Fusion", "Partner-SHA256")
 
 
