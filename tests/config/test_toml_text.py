@@ -12,7 +12,7 @@ from upscale_cli.config.toml_text import annotated, to_toml
 
 def test_what_is_written_reads_back():
     tables = {
-        "name": 'a "quoted" \\ näme\n',
+        "name": 'a "quoted" \\ näme\n\x7f',
         "flag": True,
         "small": 5e-06,
         "large": 1e20,

@@ -81,7 +81,7 @@ def test_all_faults_of_a_recipe_come_in_one_error(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "overrides, words",
-    [(["method=srrescycgam"], "did you mean 'srrescycgan'?"), (["method=3"], "'method' is missing")],
+    [(["method=srrescycgam"], "did you mean 'srrescycgan'?"), (["method=3"], "'method' = 3 should be text")],
 )
 def test_an_unknown_method_is_a_sentence(tmp_path: Path, overrides: list[str], words: str):
     with pytest.raises(UsageError) as caught:

@@ -29,7 +29,8 @@ def read_settings(recipe: Path, overrides: Sequence[str]) -> RecipeSettings:
             "it needs a newer upscale-cli",
         )
     if not isinstance(method, str):
-        raise UsageError(f"{recipe}: 'method' is missing", 'name one, as in method = "srrescycgan"')
+        fault = "is missing" if method is None else f"= {method!r} should be text"
+        raise UsageError(f"{recipe}: 'method' {fault}", 'name one, as in method = "srrescycgan"')
     model = load_trainer(method).TrainingSettings
     return parse(model, merged(rooted(tables, model, recipe.parent), rooted(changed, model, Path.cwd())), str(recipe))
 

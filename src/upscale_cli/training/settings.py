@@ -80,7 +80,7 @@ class OptimiserSettings(Settings):
     over the first half of the steps and falling linearly to zero over the second (CycleGAN, CycleSR)."""
     milestones: tuple[_Step, ...] = (5_000, 10_000, 20_000, 30_000)
     """Steps after which the rate is halved (section 3.5)."""
-    final_lr: float = Field(default=1e-6, ge=0, allow_inf_nan=False)
+    final_lr: float = Field(default=1e-6, ge=0)
     """Where the cosine schedule ends. Ours."""
     warmup: int = Field(default=0, ge=0)
     """Steps over which the rate rises linearly from zero. Ours; the paper has none."""
