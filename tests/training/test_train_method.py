@@ -131,6 +131,25 @@ def test_two_trainings_never_share_a_folder(tmp_path: Path):
     _train(recipe, output=folder, resume=True)
 
 
+class _Overtaken(Silent):
+    """While it reads its pictures another training begins and ends in the same folder."""
+
+    def __init__(self, recipe: Path, folder: Path) -> None:
+        super().__init__()
+        self._given = recipe, folder
+
+    def message(self, text: str) -> None:
+        _train(self._given[0], output=self._given[1])
+
+
+def test_a_run_that_began_and_ended_meanwhile_is_not_written_over(tmp_path: Path):
+    recipe, folder = write_recipe(tmp_path, max_steps=1), tmp_path / "run"
+    with pytest.raises(UsageError, match="is not empty"):
+        _train(recipe, output=folder, overrides=["max_steps=2"], watch=_Overtaken(recipe, folder))
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 1
+    assert tomllib.loads((folder / "recipe.toml").read_text())["max_steps"] == 1
+
+
 @pytest.mark.parametrize(
     "overrides, words",
     [
