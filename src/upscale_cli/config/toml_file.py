@@ -38,7 +38,7 @@ def parse(model: type[M], tables: Mapping[str, Any], source: str) -> M:
     _check_plain(tables, source)
     try:
         # As JSON, where strict leaves a text a path and a list a tuple, but a truth is no number and "3" no 3.
-        return model.model_validate_json(json.dumps(tables), strict=True)
+        return model.model_validate_json(json.dumps(tables, default=str), strict=True)
     except ValidationError as error:
         faults = "; ".join(_sentence(fault, model) for fault in error.errors(include_url=False))
         raise UsageError(f"{source}: {faults}", "mend these keys") from error
@@ -52,11 +52,12 @@ def _check_plain(value: Any, source: str, key: str = "") -> None:
     elif isinstance(value, list | tuple):
         for below in value:
             _check_plain(below, source, key)
-    elif isinstance(value, str):
+    elif isinstance(value, str | Path):
         try:
-            value.encode()
+            str(value).encode()
         except UnicodeEncodeError as error:
-            raise UsageError(f"{source}: '{key}' = {value!r}: is not text in UTF-8", "rename what it names") from error
+            fault = f"'{key}' = {str(value)!r}: is not text in UTF-8"
+            raise UsageError(f"{source}: {fault}", "rename what it names") from error
     elif not isinstance(value, int | float | None):
         raise UsageError(f"{source}: '{key}' = {value}: no key takes a date or a time", "put text in quotation marks")
 
