@@ -47,7 +47,7 @@ def complete_recipe(method: str) -> str:
 
 
 def check_resumed(folder: Path, settings: RecipeSettings, *, force: bool, message: Callable[[str], None]) -> None:
-    """Holds `settings` against the recipe in `folder`; says what has changed where that is allowed.
+    """Holds `settings` against the recipe in `folder`; says what has changed, or that none is there.
 
     force: everything is allowed but another method or name.
     Raises TrainingStateError where there is nothing to resume, or a key has changed that makes the rest of the run
@@ -55,6 +55,7 @@ def check_resumed(folder: Path, settings: RecipeSettings, *, force: bool, messag
     """
     check_saved(folder)
     if not (folder / RECIPE).exists():
+        message(f"{folder}: there is no {RECIPE}, so that nobody knows whether the recipe is the run's")
         return
     before = read_toml(folder / RECIPE)
     for key in ("method", "name"):

@@ -133,6 +133,9 @@ class TrainingSettings(RecipeSettings):
 
     @model_validator(mode="after")
     def _networks_fit(self) -> "TrainingSettings":
+        if self.data.source is not None:
+            unlearnt = "" if self.translates else f"; course = '{self.course}' learns from none"
+            raise ValueError(f"data.source: photographs without partners are data.lr in a cyclesr recipe{unlearnt}")
         if self.course == "paired" and self.data.plain_share:
             raise ValueError("data.plain_share needs synthetic low resolution: with course = 'paired' set it to 0")
         if self.translation.skip_high_pass and not self.translation.skip:
