@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from upscale_cli.config.toml_file import Settings
+from upscale_cli.config.toml_text import SHOWN
 from upscale_cli.methods.cyclesr.config import GeneratorSettings
 from upscale_cli.networks.discriminators import DiscriminatorSettings, require_judgeable
 from upscale_cli.networks.patch_discriminator import Norm, smallest_judged
@@ -18,7 +19,7 @@ OWN = "cyclesr"
 class UnpairedDataSettings(DataSettings):
     """Where pictures come from. Paths in a recipe are relative to the recipe's own folder."""
 
-    lr: ExistingFolder | None = Field(default=None, examples=["my-phone"])
+    lr: ExistingFolder | None = Field(default=None, examples=["my-phone"], json_schema_extra=SHOWN)
     """Folder of real low-resolution photos of other scenes than `train`, whatever their names; with `course = "paired"`
     its partners, of the same names."""
     source: ExistingFolder | None = Field(default=None, examples=["camera"])
