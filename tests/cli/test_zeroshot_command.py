@@ -201,6 +201,25 @@ def test_what_cannot_be_is_said_in_a_line(
     assert [path.name for path in Path().iterdir()] == ["a.png"]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-o", "hr.png", "--reference", "hr.png"],
+        ["-o", "./HR.png", "--reference", "hr.png"],
+        ["-o", "k.png", "--kernel", "k.png"],
+        ["--reference", "k.png", "--save-kernel", "k.png"],
+    ],
+)
+def test_what_is_read_is_not_written_over(upscale: Upscale, picture: Path, arguments: list[str]) -> None:
+    Image.fromarray(_pixels(128, 144)).save("hr.png")
+    Image.fromarray(np.full((5, 5), 200, np.uint8)).save("k.png")
+    before = {path: path.read_bytes() for path in Path().iterdir()}
+    ended = upscale("zeroshot", "a.png", *STEPS, "--overwrite", *arguments)
+    option = "--save-kernel" if "--save-kernel" in arguments else "-o"
+    assert ended.complained(2, "is an input, and would be written over", f"choose another {option}")
+    assert {path: path.read_bytes() for path in Path().iterdir()} == before
+
+
 def test_a_reference_of_another_size_or_of_several_pictures(upscale: Upscale, picture: Path) -> None:
     Image.fromarray(_pixels(64, 64)).save("hr.png")
     ended = upscale("zeroshot", "a.png", *STEPS, "--reference", "hr.png")

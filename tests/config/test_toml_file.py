@@ -1,5 +1,7 @@
 """TOML into settings: every fault in one report, each with its key."""
 
+import datetime
+import math
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ class Inner(Settings):
 class Outer(Settings):
     name: str
     count: int = 1
+    place: Path | None = None
     inner: Inner = Inner()
     other: Inner = Inner()
 
@@ -28,6 +31,11 @@ def test_tables_become_frozen_settings(tmp_path: Path):
     assert settings == Outer(name="x", inner=Inner(rate=2.5))
     with pytest.raises(ValidationError):
         settings.name = "y"  # type: ignore[misc]
+
+
+def test_whole_numbers_text_and_lists_are_numbers_paths_and_tuples_too():
+    settings = parse(Outer, {"name": "x", "place": "a/b", "inner": {"rate": 3, "counts": [1, 2]}}, "a.toml")
+    assert (settings.place, settings.inner) == (Path("a/b"), Inner(rate=3.0, counts=(1, 2)))
 
 
 def test_every_fault_is_named_at_once():
@@ -59,6 +67,15 @@ def test_every_fault_is_named_at_once():
         ({"name": {"x": 1}}, "'name' should be a valid string"),
         ({"inner": {"counts": []}}, "'inner.counts' = [] should hold more values"),
         ({"inner": {"counts": "ab"}}, "'inner.counts' = 'ab' should be a list, in square brackets"),
+        ({"count": True}, "'count' = True should be a valid integer"),
+        ({"count": "3"}, "'count' = '3' should be a valid integer"),
+        ({"inner": {"counts": [False]}}, "'inner.counts.0' = False should be a valid integer"),
+        ({"inner": {"rate": "1.5"}}, "'inner.rate' = '1.5' should be a valid number"),
+        ({"inner": {"rate": math.inf}}, "'inner.rate' = inf should be a finite number"),
+        ({"inner": {"rate": math.nan}}, "'inner.rate' = nan should be a finite number"),
+        ({"name": datetime.date(1979, 5, 27)}, "'name' = 1979-05-27: no key takes a date"),
+        ({"name": "n\udcffr"}, "'name' = 'n\\udcffr': is not text in UTF-8"),
+        ({"place": 3}, "'place' = 3 should be a valid string"),
     ],
 )
 def test_a_fault_reads_as_a_sentence(tables: dict[str, object], words: str):

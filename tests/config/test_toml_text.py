@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from upscale_cli.config.toml_file import Settings
-from upscale_cli.config.toml_text import annotated, to_toml
+from upscale_cli.config.toml_text import SHOWN, annotated, to_toml
 
 
 def test_what_is_written_reads_back():
     tables = {
-        "name": 'a "quoted" \\ näme\n',
+        "name": 'a "quoted" \\ näme\n\x7f',
         "flag": True,
         "small": 5e-06,
         "large": 1e20,
@@ -41,6 +41,7 @@ class Everything(Settings):
     form: Literal[3]
     count: int | None = Field(default=None, ge=2, le=9, examples=[5])
     place: Path | None = None
+    wanted: Path | None = Field(default=None, examples=["here"], json_schema_extra=SHOWN)
     pair: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]] = (0.0, 1.0)
     names: tuple[str, ...] = ()
     fine: bool = True
@@ -59,6 +60,8 @@ form = 3
 # count = 5  # whole number 2 to 9
 
 # place =  # text
+
+wanted = "here"  # text
 
 pair = [0.0, 1.0]  # 2 values, each a number at least 0
 
@@ -81,4 +84,5 @@ kind = "a"  # one of "a", "b"
 
 
 def test_it_reads_back_as_the_defaults():
-    assert Everything.model_validate(tomllib.loads(annotated(Everything))) == Everything(name="mine", form=3)
+    expected = Everything(name="mine", form=3, wanted=Path("here"))
+    assert Everything.model_validate(tomllib.loads(annotated(Everything))) == expected

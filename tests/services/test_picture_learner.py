@@ -56,9 +56,28 @@ def test_without_resume_it_begins_anew(states: Path):
     assert again.report.steps == 1
 
 
+def test_two_runs_never_learn_from_one_picture_at_once(states: Path):
+    class Second(Nobody):
+        refused: PictureError
+
+        def advanced(self, share: float) -> None:
+            with pytest.raises(PictureError, match=r"^b: another run is learning from it") as caught:
+                learner().learn("b", picture(), None, Nobody())
+            self.refused = caught.value
+            assert learner(seed=1).learn("b", picture(), None, Nobody()).report.steps == 3
+
+    watch = Second()
+    assert learner().learn("a", picture(), None, watch).report.steps == 3
+    assert watch.refused.exit_code == 3
+    assert list(states.iterdir()) == []
+
+
 def test_states_of_long_ago_are_removed(states: Path):
-    for name, days in (("old", 40), ("young", 3)):
-        (states / name).mkdir(parents=True)
+    for name, days in (("old", 40), ("old.lock", 40), ("young", 3)):
+        if name.endswith(".lock"):
+            (states / name).touch()
+        else:
+            (states / name).mkdir(parents=True)
         os.utime(states / name, (time.time() - days * 24 * 3600,) * 2)
     learner().learn("a", picture(), None, Nobody())
     assert [state.name for state in states.iterdir()] == ["young"]
@@ -77,6 +96,16 @@ def test_a_run_that_comes_to_no_numbers_fails_its_picture(monkeypatch: pytest.Mo
         learner().learn("a.png", picture(), None, Nobody())
     assert error.value.message.startswith("a.png: the loss is not finite at step 1")
     assert error.value.hint == "try another --seed"
+
+
+def test_states_that_cannot_be_read_are_begun_anew_without_resume(states: Path):
+    learner(max_seconds=1e-6).learn("a", picture(), None, Nobody())
+    for state in states.glob("*/step-*.pt"):
+        state.write_bytes(b"rotten")
+    with pytest.raises(PictureError, match="can be read") as error:
+        learner(resume=True).learn("a", picture(), None, Nobody())
+    assert error.value.hint == "begin anew, without --resume"
+    assert learner().learn("a", picture(), None, Nobody()).report.steps == 3
 
 
 @pytest.mark.parametrize("level", [0, 255])

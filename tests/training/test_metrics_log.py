@@ -1,6 +1,7 @@
 """The log of steps, cut back where a run goes on."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,13 @@ def test_one_line_a_step_with_what_was_measured(tmp_path: Path):
     assert second["validation"] == {"psnr": 24.5}
 
 
+def test_what_json_has_no_figure_for_is_null(tmp_path: Path):
+    path = tmp_path / "metrics.jsonl"
+    MetricsLog(path, after=0).write(Progress(1, 1e-4, {"total": math.nan}, 0.1, {"psnr": math.inf, "ssim": 1.0}))
+    read = json.loads(path.read_text(), parse_constant=pytest.fail)
+    assert (read["total"], read["validation"]) == (None, {"psnr": None, "ssim": 1.0})
+
+
 def test_a_resumed_log_drops_what_was_lost_and_half_lines(tmp_path: Path):
     path = tmp_path / "metrics.jsonl"
     log = MetricsLog(path, after=0)
@@ -43,3 +51,5 @@ def test_a_log_that_cannot_be_written_is_a_sentence(tmp_path: Path):
     (tmp_path / "metrics.jsonl").mkdir()
     with pytest.raises(ResourceError, match=r"metrics\.jsonl"):
         log.write(Progress(1, 1e-4, {"total": 1.0}, 0.1))
+    with pytest.raises(ResourceError, match=r"metrics\.jsonl"):
+        MetricsLog(tmp_path / "metrics.jsonl", after=1)

@@ -1,6 +1,7 @@
 """Two processes that torchrun starts do what one does with twice the batch."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,25 @@ def test_only_the_first_speaks(runs: tuple[Path, subprocess.CompletedProcess[str
     done = runs[1]
     assert done.stdout.splitlines() == [str(runs[0] / "two" / "tiny.safetensors")]
     assert done.stderr.count("3 steps done") == 1
+
+
+def _failing(recipe: Path, *launcher: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", *launcher, "upscale_cli", "train", str(recipe), "--set", "bach=2"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | variables)
+
+
+def test_a_fault_of_all_is_said_once(tmp_path: Path):
+    together = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    done = _failing(write_recipe(tmp_path), *together)
+    assert done.returncode != 0
+    assert done.stderr.count("error: ") == 1
+    assert "did you mean 'batch'?" in done.stderr
+
+
+def test_a_fault_of_another_process_alone_is_said_too(tmp_path: Path):
+    done = _failing(write_recipe(tmp_path), RANK="1", WORLD_SIZE="2")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "did you mean 'batch'?" in done.stderr
 
 
 def test_another_number_of_processes_is_said_on_resuming(runs: tuple[Path, Any]):

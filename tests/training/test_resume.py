@@ -131,3 +131,18 @@ def test_a_rotten_newest_checkpoint_is_skipped_aloud_and_the_run_ends_the_same(t
     assert watch.began == (4, 6, 2)
     assert any(newest.name in text and "falling back" in text for text in watch.messages)
     assert _same(*(load_newest(folder, pytest.fail) for folder in (whole, mended)))
+
+
+@pytest.mark.parametrize("lacking", ["average", "optimisers", "random"])
+def test_a_whole_state_that_lacks_a_part_is_skipped_too(tmp_path: Path, lacking: str):
+    recipe, folder, watch = write_recipe(tmp_path, max_steps=4, save_every=2), tmp_path / "run", Silent()
+    train_from_recipe(recipe, output=folder, device="cpu", watch=Silent())
+    whole = load_newest(folder, pytest.fail)
+    newest = saved_states(folder)[-1]
+    state = torch.load(newest, weights_only=True)
+    del state[lacking]
+    torch.save(state, newest)
+    train_from_recipe(recipe, output=folder, resume=True, device="cpu", watch=watch)
+    assert watch.began == (2, 4, 2)
+    assert any(f"{newest.name}: cannot be read ('{lacking}' is missing), falling" in text for text in watch.messages)
+    assert _same(whole, load_newest(folder, pytest.fail))

@@ -1,5 +1,6 @@
 """Checkpoints are whole or absent, through kills, bit rot and full disks."""
 
+import operator
 import os
 import queue
 import random
@@ -156,6 +157,34 @@ def test_a_flipped_bit_anywhere_never_changes_what_is_loaded(tmp_path: Path):
         newest.write_bytes(whole[:offset] + bytes([whole[offset] ^ 1 << rng.randrange(8)]) + whole[offset + 1 :])
         state = load_newest(tmp_path, lambda text: None)
         assert torch.equal(state.state["values"], expected[state.step])
+
+
+def test_a_folder_of_a_checkpoints_name_is_none(tmp_path: Path):
+    (tmp_path / "step-00000009.pt").mkdir()
+    (tmp_path / "slim-00000009.1-of-1.part").mkdir()
+    _save(tmp_path, 2)
+    assert load_newest(tmp_path, pytest.fail).step == 2
+    _save(tmp_path, 3)
+    _save(tmp_path, 4)
+    assert [path.name for path in saved_states(tmp_path)] == ["step-00000003.pt", "step-00000004.pt"]
+
+
+def test_only_where_there_is_one_before_is_it_fallen_back_to(tmp_path: Path):
+    for step in (1, 2):
+        _save(tmp_path, step).write_bytes(b"rotten")
+    warnings: list[str] = []
+    with pytest.raises(TrainingStateError, match="none of its 2 checkpoints"):
+        load_newest(tmp_path, warnings.append)
+    assert [("falling back" in text) for text in warnings] == [True, False]
+
+
+def test_a_state_that_lacks_something_is_a_rotten_one(tmp_path: Path):
+    save_state(tmp_path, 1, {"needed": 5})
+    save_state(tmp_path, 2, {})
+    warnings: list[str] = []
+    saved = load_newest(tmp_path, warnings.append, operator.itemgetter("needed"))
+    assert saved.step == 1
+    assert "step-00000002.pt: cannot be read ('needed' is missing), falling back" in warnings[0]
 
 
 def test_a_checkpoint_under_another_steps_name_is_refused(tmp_path: Path):

@@ -81,7 +81,7 @@ def test_all_faults_of_a_recipe_come_in_one_error(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "overrides, words",
-    [(["method=srrescycgam"], "did you mean 'srrescycgan'?"), (["method=3"], "'method' is missing")],
+    [(["method=srrescycgam"], "did you mean 'srrescycgan'?"), (["method=3"], "'method' = 3 should be text")],
 )
 def test_an_unknown_method_is_a_sentence(tmp_path: Path, overrides: list[str], words: str):
     with pytest.raises(UsageError) as caught:
@@ -131,6 +131,25 @@ def test_two_trainings_never_share_a_folder(tmp_path: Path):
     _train(recipe, output=folder, resume=True)
 
 
+class _Overtaken(Silent):
+    """While it reads its pictures another training begins and ends in the same folder."""
+
+    def __init__(self, recipe: Path, folder: Path) -> None:
+        super().__init__()
+        self._given = recipe, folder
+
+    def message(self, text: str) -> None:
+        _train(self._given[0], output=self._given[1])
+
+
+def test_a_run_that_began_and_ended_meanwhile_is_not_written_over(tmp_path: Path):
+    recipe, folder = write_recipe(tmp_path, max_steps=1), tmp_path / "run"
+    with pytest.raises(UsageError, match="is not empty"):
+        _train(recipe, output=folder, overrides=["max_steps=2"], watch=_Overtaken(recipe, folder))
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 1
+    assert tomllib.loads((folder / "recipe.toml").read_text())["max_steps"] == 1
+
+
 @pytest.mark.parametrize(
     "overrides, words",
     [
@@ -174,6 +193,13 @@ def test_a_forced_change_is_said_and_becomes_the_run_s_recipe(tmp_path: Path):
     _train(recipe, output=folder, overrides=overrides, resume=True)
 
 
+def test_a_run_whose_recipe_is_gone_is_said_to_be_unknown(tmp_path: Path):
+    recipe, folder, watch = write_recipe(tmp_path, max_steps=1), tmp_path / "run", Silent()
+    (_train(recipe, output=folder).plan.recipe).unlink()
+    _train(recipe, output=folder, overrides=["optimiser.lr=5e-5"], resume=True, watch=watch)
+    assert watch.messages[0].startswith(f"{folder}: there is no recipe.toml")
+
+
 def test_another_name_is_another_run_forced_or_not(tmp_path: Path):
     recipe, folder = write_recipe(tmp_path, max_steps=1), tmp_path / "run"
     _train(recipe, output=folder)
@@ -209,6 +235,37 @@ def test_more_steps_need_no_force_where_the_rate_does_not_depend_on_them(tmp_pat
         return
     _train(recipe, **more, watch=watch)
     assert watch.messages[0] == "resumed with other settings: max_steps 2 -> 4"
+
+
+@pytest.mark.parametrize("name, words", [("best", "best validation"), ("x" * 101, "100 letters at most")])
+def test_a_name_that_would_cost_the_checkpoint_is_refused(tmp_path: Path, name: str, words: str):
+    with pytest.raises(UsageError, match=words):
+        _train(write_recipe(tmp_path), output=tmp_path / "run", overrides=[f"name={name}"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_name_may_be_as_long_as_that(tmp_path: Path):
+    report = _train(write_recipe(tmp_path), output=tmp_path / "run", overrides=["max_steps=1", f"name={'x' * 100}"])
+    assert report.outcome is not None
+    assert report.outcome.exported.exists()
+
+
+def test_pictures_without_partners_are_refused_where_nothing_learns_from_them(tmp_path: Path):
+    cycle = write_unpaired_recipe(tmp_path)
+    for overrides in ([], ["course=synthetic"], ["course=paired"]):
+        with pytest.raises(UsageError, match=r"data\.source: .* are data\.lr in a cyclesr recipe"):
+            _train(cycle, overrides=[*overrides, f"data.source={tmp_path / 'real'}"], dry_run=True)
+    rwsr = ["method=rwsr", "generator.reduction=2", "generator.groups=1", f"data.source={tmp_path / 'real'}"]
+    with pytest.raises(UsageError, match=r"data\.source: rwsr does not learn from photographs"):
+        _train(write_recipe(tmp_path), overrides=rwsr, dry_run=True)
+
+
+def test_a_folder_whose_name_is_no_text_is_refused_before_anything_is_read(tmp_path: Path):
+    folder, watch = make_pictures(tmp_path / "n\udcffr"), Silent()
+    for dry_run in (False, True):
+        with pytest.raises(UsageError, match=r"'data\.train' = '.*n\\udcffr': is not text in UTF-8"):
+            _train(write_recipe(tmp_path), overrides=[f"data.train={folder}"], dry_run=dry_run, watch=watch)
+    assert watch.messages == []
 
 
 def test_a_recipe_of_a_newer_program_is_one_sentence(tmp_path: Path):

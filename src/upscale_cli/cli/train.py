@@ -2,18 +2,22 @@
 
 import shlex
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from upscale_cli.cli import options
-from upscale_cli.errors import ExitCode, UsageError
+from upscale_cli.errors import ExitCode, UpscaleError, UsageError
 
 if TYPE_CHECKING:  # imported by the command itself: help and completion stay quick
     from upscale_cli.cli.train_console import TrainConsole
     from upscale_cli.services.train_method import TrainingPlan
     from upscale_cli.training.loop import TrainingReport
+
+_FIRST_SPEAKS_SECONDS = 3
+"""So long another process than the first keeps its fault to itself: where the first has it too, torchrun ends all."""
 
 _Config = Annotated[
     Path | None, typer.Argument(metavar="CONFIG", help="A recipe, as those in configs/.", show_default=False)
@@ -105,6 +109,10 @@ def train_command(
             saved = "what was saved stays, --resume goes on from there"
             console.message(f"interrupted; {saved}" if console.begun else "interrupted before the first step")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
+        except UpscaleError:
+            if not is_first():
+                time.sleep(_FIRST_SPEAKS_SECONDS)
+            raise
         console.end()  # the path is not printed into the live view
         if not is_first():
             return  # torchrun has started others, of which one speaks for all

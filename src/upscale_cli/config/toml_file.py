@@ -1,6 +1,7 @@
 """TOML -> a checked pydantic model: unknown keys refused with the nearest name, all faults in one report."""
 
 import difflib
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from upscale_cli.errors import UsageError
 class Settings(BaseModel):
     """A table of settings: frozen, every key must be known, and the text below a key says what it means."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -34,11 +35,31 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def parse(model: type[M], tables: Mapping[str, Any], source: str) -> M:
     """`tables` as a `model`.  Raises UsageError with every fault at once, each with its key and value."""
+    _check_plain(tables, source)
     try:
-        return model.model_validate(tables)
+        # As JSON, where strict leaves a text a path and a list a tuple, but a truth is no number and "3" no 3.
+        return model.model_validate_json(json.dumps(tables, default=str), strict=True)
     except ValidationError as error:
         faults = "; ".join(_sentence(fault, model) for fault in error.errors(include_url=False))
         raise UsageError(f"{source}: {faults}", "mend these keys") from error
+
+
+def _check_plain(value: Any, source: str, key: str = "") -> None:
+    """Raises UsageError for what no setting is: a date, or text that cannot be written as UTF-8 (a folder's name)."""
+    if isinstance(value, Mapping):
+        for name, below in value.items():
+            _check_plain(below, source, f"{key}.{name}" if key else name)
+    elif isinstance(value, list | tuple):
+        for below in value:
+            _check_plain(below, source, key)
+    elif isinstance(value, str | Path):
+        try:
+            str(value).encode()
+        except UnicodeEncodeError as error:
+            fault = f"'{key}' = {str(value)!r}: is not text in UTF-8"
+            raise UsageError(f"{source}: {fault}", "rename what it names") from error
+    elif not isinstance(value, int | float | None):
+        raise UsageError(f"{source}: '{key}' = {value}: no key takes a date or a time", "put text in quotation marks")
 
 
 _SHAPES = {

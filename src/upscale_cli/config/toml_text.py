@@ -5,8 +5,10 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
+SHOWN: dict[str, JsonValue] = {"shown": True}
+"""The `json_schema_extra` of a key that may be left out, and yet is not commented out in what `annotated` prints."""
 _WIDTH = 100
 _KINDS = {
     "integer": "whole number",
@@ -26,7 +28,8 @@ def to_toml(tables: Mapping[str, Any]) -> str:
 def annotated(model: type[BaseModel]) -> str:
     """Every key of `model` and of its tables as TOML: its meaning above it, its default, what it may be behind it.
 
-    A key without a default has an example; one that may be left out altogether is commented out.
+    A key without a default has an example; one that may be left out altogether is commented out, unless its schema says
+    that the defaults of the others need it (SHOWN).
     """
     schema = model.model_json_schema()
     return "\n".join(_annotated(schema, schema.get("$defs", {}), "", {})).strip() + "\n"
@@ -46,7 +49,7 @@ def _literal(value: Any) -> str:
         return f"[{', '.join(map(_literal, value))}]"
     if isinstance(value, float):
         return repr(value)
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # which JSON may hold, and TOML may not
 
 
 def _annotated(
@@ -85,7 +88,8 @@ def _assignment(key: str, about: Mapping[str, Any]) -> str:
     if about.get("default") is not None:
         return f"{key} = {_literal(about['default'])}{kind}"
     example = f" {_literal(about['examples'][0])}" if "examples" in about else ""
-    return f"{'# ' if 'default' in about else ''}{key} ={example}{kind}{'' if 'default' in about else '; required'}"
+    off = "# " if "default" in about and not about.keys() & SHOWN.keys() else ""
+    return f"{off}{key} ={example}{kind}{'' if 'default' in about else '; required'}"
 
 
 def _kind(about: Mapping[str, Any]) -> str:

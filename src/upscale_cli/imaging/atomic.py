@@ -31,17 +31,17 @@ def whole_file(target: Path, expected_bytes: int) -> Iterator[BinaryIO]:
     """
     temporary = target.with_name(f".upscale-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
     _being_written.add(temporary)
-    try:
-        with naming_failures(target, expected_bytes):
+    with naming_failures(target, expected_bytes):  # which asks for the free space once the file is gone
+        try:
             # 0666 less the umask, as for any new file.
             with temporary.open("xb") as stream:
                 yield stream
             publish(temporary, target)
-    finally:
-        # Only when something was raised, a KeyboardInterrupt included, is it still there.
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        _being_written.discard(temporary)
+        finally:
+            # Only when something was raised, a KeyboardInterrupt included, is it still there.
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            _being_written.discard(temporary)
 
 
 @contextlib.contextmanager

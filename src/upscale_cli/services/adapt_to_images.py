@@ -49,6 +49,7 @@ def _naming(request: UpscaleRequest, learning: LearningRequest) -> Naming:
         frozenset(load_catalogue().entries) | {AUTO, MODEL},
         learning.save_kernel,
         KERNEL,
+        learning.files,
     )
 
 

@@ -44,6 +44,12 @@ class LearningRequest:
         name = str(self.kernel)
         return name if name in REDUCTIONS else None
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What is read beside the pictures."""
+        kernel = None if self.reduction else self.kernel
+        return tuple(path for path in (kernel, self.reference) if path is not None)
+
     def settings(self, done: int) -> str:
         """What a result depends on, of which `done` steps were learned."""
         kernel = f", kernel {self.reduction or 'given'}" if self.kernel is not None else ""

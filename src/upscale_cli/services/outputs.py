@@ -45,7 +45,8 @@ class Naming:
     output: -o as given, None for beside the input.  format: a key of FORMATS asked for with -f, None to follow the
     name or else PNG.  suffix: what is put behind the stem, None for "_x<scale>_<model>".  overwrite: whether existing
     outputs will be written anew.  models: every model that an earlier run may have used.  gate: where the second
-    file of each picture goes, as given, None for nowhere; sidecar says what that is.
+    file of each picture goes, as given, None for nowhere; sidecar says what that is.  read: what is read beside the
+    pictures, and so is not written over either.
     """
 
     output: str | None
@@ -57,6 +58,7 @@ class Naming:
     models: frozenset[str] = frozenset()
     gate: str | None = None
     sidecar: Sidecar = GATE
+    read: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def plan_outputs(inputs: Sequence[Input], naming: Naming) -> list[Target]:
     targets = [_target(source, naming) for source in _without_former_outputs(inputs, naming)]
     made = {_key(path) for target in targets for path in target.places}
     targets = [target for target in targets if not _is_output(target.source, made, naming)]
-    _check_collisions([target for target in targets if target.fault is None], naming.sidecar)
+    _check_collisions([target for target in targets if target.fault is None], naming)
     return targets
 
 
@@ -245,15 +247,16 @@ def _lies_in(path: Path, below: Path, output: str) -> bool:
     return real != root and real.is_relative_to(root) and entry.is_relative_to(real)
 
 
-def _check_collisions(targets: Sequence[Target], sidecar: Sidecar) -> None:
-    sources = [target.source.path for target in targets if target.source.path]
+def _check_collisions(targets: Sequence[Target], naming: Naming) -> None:
+    sources = [*naming.read, *(target.source.path for target in targets if target.source.path)]
     inputs = {key for path in sources for key in (_key(path), os.path.realpath(path).casefold())}
     taken: dict[str, Target] = {}
     for target, path in [(each, place) for each in targets for place in each.places]:
-        key, option = _key(path), "-o or --suffix" if path == target.path else sidecar.option
+        key, option = _key(path), "-o or --suffix" if path == target.path else naming.sidecar.option
         if key in taken and taken[key] is target:
             raise UsageError(
-                f"{path} would be both a picture and its {sidecar.what}", f"choose another {sidecar.option}"
+                f"{path} would be both a picture and its {naming.sidecar.what}",
+                f"choose another {naming.sidecar.option}",
             )
         if key in taken:
             raise UsageError(

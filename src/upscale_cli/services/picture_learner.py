@@ -1,9 +1,10 @@
 """One picture -> its own network (DualSR): how long it learns, where its state lies meanwhile, and the verdict."""
 
+import contextlib
 import hashlib
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +22,8 @@ from upscale_cli.methods.dualsr.crops import BORDER
 from upscale_cli.methods.dualsr.kernels import Kernel, prepared, reduction
 from upscale_cli.services.learning_report import MODEL, START, LearningReport, LearningRequest
 from upscale_cli.services.loading import Model, find_model, load_model
-from upscale_cli.training.loop import train
+from upscale_cli.services.locks import locked
+from upscale_cli.training.loop import TrainingReport, train
 from upscale_cli.training.processes import Processes
 from upscale_cli.training.state import Best, naming_faults, saved_states
 from upscale_cli.training.watch import Progress
@@ -97,31 +99,39 @@ class PictureLearner:
         start = None if self._start is None else self._start.state
         adaptation = Adaptation(picture.pixels, settings, self._given, None if truth is None else truth.pixels, start)
         folder = self._folder(picture, settings)
-        notes = self._emptied(folder)
-        begun, limit = time.monotonic(), self._request.max_seconds
-        try:
-            report = train(
-                adaptation,
-                settings,
-                folder,
-                resume=bool(saved_states(folder)),
-                watch=_Steps(name, watch),
-                processes=Processes(self._device),
-                should_stop=lambda: limit is not None and time.monotonic() - begun > limit,
-            )
-        except TrainingStateError as error:
-            raise PictureError(f"{name}: {error.message}", "try another --seed") from error
-        model = load_model(report.exported, offline=True)
+        with _alone_with(folder, name):
+            notes = self._emptied(folder)
+            report = self._train(adaptation, settings, folder, _Steps(name, watch))
+            model = load_model(report.exported, offline=True)
+            if report.finished:
+                shutil.rmtree(folder, ignore_errors=True)
         assert model.state is not None
         adaptation.G_UP.load_state_dict(model.state)
         # Of the numbers: the file's metadata stand in any order.
         model = replace(model, name=MODEL, sha256=_digest(model.state))
-        if report.finished:
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
+        if not report.finished:
             notes += (f"out of time after {report.step} of {settings.max_steps} steps (--resume goes on)",)
         said = LearningReport(report.step, self._request.settings(report.step), *adaptation.judged())
         return Learned(model, adaptation.kernel(), said, notes)
+
+    def _train(
+        self, adaptation: Adaptation, settings: AdaptationSettings, folder: Path, steps: "_Steps"
+    ) -> TrainingReport:
+        """From the state in `folder` if there is one.  Raises PictureError, ResourceError."""
+        begun, limit = time.monotonic(), self._request.max_seconds
+        try:
+            return train(
+                adaptation,
+                settings,
+                folder,
+                resume=bool(saved_states(folder)),
+                watch=steps,
+                processes=Processes(self._device),
+                should_stop=lambda: limit is not None and time.monotonic() - begun > limit,
+            )
+        except TrainingStateError as error:
+            hint = "try another --seed" if steps.begun else "begin anew, without --resume"
+            raise PictureError(f"{steps.name}: {error.message}", hint) from error
 
     def _settings(self, picture: Picture) -> AdaptationSettings:
         """The recipe's, with smaller patches where the picture does not hold the usual ones."""
@@ -156,24 +166,24 @@ class _Steps:
     """Tells of steps as of a share (a `training.watch.Watch`)."""
 
     def __init__(self, name: str, watch: Watch) -> None:
-        self._name = name
+        self.name = name
+        self.begun = False
         self._watch = watch
         self._last = 1
 
     def begin(self, step: int, max_steps: int, batch: int, best: Best | None) -> None:  # noqa: ARG002
         """Says where it goes on."""
+        self.begun = True
         self._last = max_steps
         if step:
-            self._watch.message(f"{self._name}: goes on after {step} of {max_steps} steps")
+            self._watch.message(f"{self.name}: goes on after {step} of {max_steps} steps")
 
     def step(self, progress: Progress) -> None:
         """Moves the share on; with a reference, says how near the picture is."""
         self._watch.advanced(progress.step / self._last)
         if progress.validation:
             psnr, ssim = progress.validation.values()
-            self._watch.message(
-                f"{self._name}: step {progress.step}: PSNR {psnr:.2f} dB, SSIM {ssim:.4f} in its middle"
-            )
+            self._watch.message(f"{self.name}: step {progress.step}: PSNR {psnr:.2f} dB, SSIM {ssim:.4f} in its middle")
 
     def message(self, text: str) -> None:
         """Passes it on."""
@@ -192,9 +202,36 @@ def _digest(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+@contextlib.contextmanager
+def _alone_with(folder: Path, name: str) -> Iterator[None]:
+    """Keeps other runs from the state in `folder`, whose parent is made.
+
+    Raises PictureError where one is at work on it, ResourceError.
+    """
+    lock = folder.with_suffix(".lock")  # beside it: the folder itself comes and goes
+    with contextlib.ExitStack() as stack:
+        with naming_faults(lock, 0):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            free = stack.enter_context(locked(lock))
+        if not free:
+            raise PictureError(
+                f"{name}: another run is learning from it with the same settings", "wait for it, then run this again"
+            )
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # systems that remove no open file: swept later
+                lock.unlink()
+
+
 def _sweep(folder: Path) -> None:
-    """Removes states that nobody went on from for long."""
-    if folder.is_dir():
-        for state in folder.iterdir():
+    """Removes states that nobody went on from for long, and locks that killed runs left."""
+    if not folder.is_dir():
+        return
+    for state in folder.iterdir():
+        with contextlib.suppress(OSError):  # of another run, that has just removed it
             if time.time() - state.stat().st_mtime > _KEPT_SECONDS:
-                shutil.rmtree(state, ignore_errors=True)
+                if state.is_dir():
+                    shutil.rmtree(state, ignore_errors=True)
+                else:
+                    state.unlink()

@@ -16,6 +16,7 @@ from upscale_cli.inference.device import choose_device, prepare_device
 from upscale_cli.methods import load_trainer
 from upscale_cli.networks.unit_range import UnitRange
 from upscale_cli.services.loading import find_model, load_model
+from upscale_cli.services.locks import locked
 from upscale_cli.services.training_recipe import RECIPE, as_toml, check_resumed, read_settings
 from upscale_cli.training.loop import TrainingReport, train
 from upscale_cli.training.processes import is_first, joined
@@ -112,7 +113,7 @@ def train_from_recipe(
     if dry_run:
         trainable.draw(0, range(settings.batch))
         return TrainedReport(plan, None)
-    with joined(place) as processes, _alone_in(folder) if processes.first else contextlib.nullcontext():
+    with joined(place) as processes, _alone_in(folder, resume=resume) if processes.first else contextlib.nullcontext():
         if processes.first:
             write_whole(plan.recipe, as_toml(settings).encode())
         outcome = train(
@@ -157,25 +158,19 @@ def _check_unused(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Makes `folder` and keeps other runs out of it."""
-    from filelock import FileLock, Timeout
-
-    with _naming_faults(folder, "-o"):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
-        try:
-            with contextlib.suppress(NotImplementedError):  # a file system without locks
-                lock.acquire()
-        except Timeout as error:
-            raise UsageError(
-                f"{folder}: another training is running there", "wait for it, or choose another folder"
-            ) from error
-    try:
+def _alone_in(folder: Path, *, resume: bool) -> Iterator[None]:
+    """Makes `folder` and keeps other runs out of it.  Raises UsageError where one is there, or was meanwhile."""
+    with contextlib.ExitStack() as stack:
+        with _naming_faults(folder, "-o"):
+            folder.mkdir(parents=True, exist_ok=True)
+            free = stack.enter_context(locked(folder / ".lock"))
+        if not free:
+            raise UsageError(f"{folder}: another training is running there", "wait for it, or choose another folder")
+        if not resume:
+            # Since the first look pictures were read: a run that began then may have ended before this one.
+            _check_unused(folder)
         sweep_temporaries(folder)
         yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

@@ -29,7 +29,8 @@ def read_settings(recipe: Path, overrides: Sequence[str]) -> RecipeSettings:
             "it needs a newer upscale-cli",
         )
     if not isinstance(method, str):
-        raise UsageError(f"{recipe}: 'method' is missing", 'name one, as in method = "srrescycgan"')
+        fault = "is missing" if method is None else f"= {method!r} should be text"
+        raise UsageError(f"{recipe}: 'method' {fault}", 'name one, as in method = "srrescycgan"')
     model = load_trainer(method).TrainingSettings
     return parse(model, merged(rooted(tables, model, recipe.parent), rooted(changed, model, Path.cwd())), str(recipe))
 
@@ -46,7 +47,7 @@ def complete_recipe(method: str) -> str:
 
 
 def check_resumed(folder: Path, settings: RecipeSettings, *, force: bool, message: Callable[[str], None]) -> None:
-    """Holds `settings` against the recipe in `folder`; says what has changed where that is allowed.
+    """Holds `settings` against the recipe in `folder`; says what has changed, or that none is there.
 
     force: everything is allowed but another method or name.
     Raises TrainingStateError where there is nothing to resume, or a key has changed that makes the rest of the run
@@ -54,6 +55,7 @@ def check_resumed(folder: Path, settings: RecipeSettings, *, force: bool, messag
     """
     check_saved(folder)
     if not (folder / RECIPE).exists():
+        message(f"{folder}: there is no {RECIPE}, so that nobody knows whether the recipe is the run's")
         return
     before = read_toml(folder / RECIPE)
     for key in ("method", "name"):

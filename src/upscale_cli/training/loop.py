@@ -15,12 +15,13 @@ from upscale_cli.training.datasets import Batch, drawn_ahead
 from upscale_cli.training.learner import LOWER_RATE, Learner
 from upscale_cli.training.metrics_log import MetricsLog
 from upscale_cli.training.processes import Processes
+from upscale_cli.training.settings import BEST_NAME
 from upscale_cli.training.state import Best, load_newest, naming_faults, save_pictures, save_slim_state, save_state
 from upscale_cli.training.tensorboard import TensorBoardLog
 from upscale_cli.training.trainable import Trainable, Translating, Validation
 from upscale_cli.training.watch import Observer, Progress, Watch
 
-BEST = "best.safetensors"
+BEST = f"{BEST_NAME}.safetensors"
 """The checkpoint of the best validation so far, in the run's folder."""
 TRANSLATIONS = "translations"
 """The folder of pictures of `Translating` ones, in the run's folder."""
@@ -153,14 +154,13 @@ def _observers(folder: Path, step: int, patches: int, processes: Processes) -> I
 
 
 def _resumed(learner: Learner, folder: Path, processes: Processes, watch: Watch) -> tuple[int, Best | None]:
-    saved = load_newest(folder, watch.message)
+    saved = load_newest(folder, watch.message, learner.restore)
     if saved.slim:
         watch.message("going on from a slim state: discriminators are rounded and their optimisers begin anew")
     if (before := saved.state.get("processes", 1)) != processes.count:
         watch.message(
             f"going on with another number of processes, {processes.count} instead of {before}: other batches"
         )
-    learner.restore(saved.state)
     # Where its checkpoint did not come along with a state, the best one is another.
     return saved.step, saved.best if (folder / BEST).exists() else None
 

@@ -11,6 +11,10 @@ from upscale_cli.config.toml_file import Settings
 
 VERSION = 1
 """Of a recipe's form. It rises where an older program would take a recipe for another one than it is."""
+BEST_NAME = "best"
+"""The checkpoint of the best validation so far, in the run's folder, is called so; a model is not."""
+_LONGEST_NAME = 100
+"""Letters: file systems hold 255 bytes, and a file has a longer name until it is whole."""
 
 
 def _existing_folder(path: Path) -> Path:
@@ -22,6 +26,10 @@ def _existing_folder(path: Path) -> Path:
 def _file_name(name: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
         raise ValueError("small letters and digits only, and between them '.', '_' or '-'")
+    if len(name) > _LONGEST_NAME:
+        raise ValueError(f"{_LONGEST_NAME} letters at most")
+    if name == BEST_NAME:
+        raise ValueError("the checkpoint of the best validation is called so, choose another one")
     return name
 
 
@@ -80,7 +88,7 @@ class OptimiserSettings(Settings):
     over the first half of the steps and falling linearly to zero over the second (CycleGAN, CycleSR)."""
     milestones: tuple[_Step, ...] = (5_000, 10_000, 20_000, 30_000)
     """Steps after which the rate is halved (section 3.5)."""
-    final_lr: float = Field(default=1e-6, ge=0, allow_inf_nan=False)
+    final_lr: float = Field(default=1e-6, ge=0)
     """Where the cosine schedule ends. Ours."""
     warmup: int = Field(default=0, ge=0)
     """Steps over which the rate rises linearly from zero. Ours; the paper has none."""

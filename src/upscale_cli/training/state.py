@@ -88,7 +88,8 @@ def save_pictures(folder: Path, pictures: Mapping[str, NDArray[np.uint8]]) -> No
 
 def saved_states(folder: Path) -> list[Path]:
     """The run's checkpoints, oldest first."""
-    return sorted((path for path in folder.glob("step-*.pt") if _NAME.fullmatch(path.name)), key=_step_of)
+    found = (path for path in folder.glob("step-*.pt") if _NAME.fullmatch(path.name) and path.is_file())
+    return sorted(found, key=_step_of)
 
 
 def check_saved(folder: Path) -> None:
@@ -97,20 +98,27 @@ def check_saved(folder: Path) -> None:
         raise TrainingStateError(f"{folder}: nothing to resume, there is no checkpoint", "start without --resume")
 
 
-def load_newest(folder: Path, warn: Callable[[str], None]) -> Saved:
+def load_newest(
+    folder: Path, warn: Callable[[str], None], take: Callable[[Mapping[str, Any]], None] = lambda _: None
+) -> Saved:
     """The newest state that can be read, slim ones too; each rotten one is named through `warn` and passed over.
 
-    Raises TrainingStateError where none is left.
+    take: puts it to use; what it raises of a state that lacks something makes that a rotten one.
+    Raises TrainingStateError where none is left, and that of `take`.
     """
     check_saved(folder)
     # Of a whole and a slim state of the same step the whole one comes first.
     found = [*_slim_states(folder), *(([path], _step_of(path)) for path in saved_states(folder))]
-    for files, step in sorted(found, key=lambda one: one[1])[::-1]:
+    for earlier, (files, step) in reversed(list(enumerate(sorted(found, key=lambda one: one[1])))):
         try:
-            return _load(files, step)
+            saved = _load(files, step)
+            take(saved.state)
+            return saved
+        except (TrainingStateError, torch.OutOfMemoryError):
+            raise
         except Exception as error:  # noqa: BLE001 - a rotten file can fail in any way inside the reader
-            reason = " ".join(str(error).split())[:120] or type(error).__name__
-            warn(f"{files[0]}: cannot be read ({reason}), falling back to the one before")
+            then = ", falling back to the one before" if earlier else ""
+            warn(f"{files[0]}: cannot be read ({_reason(error)}){then}")
     raise TrainingStateError(f"{folder}: none of its {len(found)} checkpoints can be read", "start in a new folder")
 
 
@@ -140,7 +148,7 @@ def _slim_states(folder: Path) -> list[tuple[list[Path], int]]:
     """The slim states of `folder`, each with the parts that are there in their order."""
     parts: dict[tuple[int, int], list[tuple[int, Path]]] = {}
     for path in folder.glob("slim-*.part"):
-        if match := _PART.fullmatch(path.name):
+        if (match := _PART.fullmatch(path.name)) and path.is_file():
             step, number, count = map(int, match.groups())
             parts.setdefault((step, count), []).append((number, path))
     return [([path for _, path in sorted(found)], step) for (step, _), found in parts.items()]
@@ -161,6 +169,11 @@ def _load(files: list[Path], step: int) -> Saved:
         raise ValueError("it is not the state of that step")
     best = state.get("best")
     return Saved(step, Best(*best) if best else None, state, part is not None)
+
+
+def _reason(error: Exception) -> str:
+    said = " ".join(str(error).split())[:120] or type(error).__name__
+    return f"{said} is missing" if isinstance(error, KeyError) else said
 
 
 def _step_of(path: Path) -> int:

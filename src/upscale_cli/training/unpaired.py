@@ -45,12 +45,10 @@ def load_unpaired(data: DataSettings, scale: int, patch: int, message: Message, 
 
     halves: the first half of `data.train` by name, and of `data.lr` what has no name of that half nor a held-out one.
     message: also told what is odd about the two folders.
-    Raises UsageError without `data.lr`, with `data.source` and for less than LEAST pictures; else as `load_pictures`.
+    Raises UsageError without `data.lr` and for less than LEAST pictures; else as `load_pictures`.
     """
     if data.lr is None:
         raise UsageError("data.lr is missing", "--set data.lr=FOLDER of real low-resolution photographs")
-    if data.source is not None:
-        raise UsageError(f"data.source = {data.source}: is not what this method takes", "name that folder as data.lr")
     train, validation = load_pairs(data.model_copy(update={"lr": None}), scale, patch, message)
     photographs = load_photographs(("data.lr", data.lr), patch, message)
     if halves:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from upscale_cli.config.toml_file import Settings
+from upscale_cli.config.toml_text import SHOWN
 from upscale_cli.methods.cyclesr.config import GeneratorSettings
 from upscale_cli.networks.discriminators import DiscriminatorSettings, require_judgeable
 from upscale_cli.networks.patch_discriminator import Norm, smallest_judged
@@ -18,7 +19,7 @@ OWN = "cyclesr"
 class UnpairedDataSettings(DataSettings):
     """Where pictures come from. Paths in a recipe are relative to the recipe's own folder."""
 
-    lr: ExistingFolder | None = Field(default=None, examples=["my-phone"])
+    lr: ExistingFolder | None = Field(default=None, examples=["my-phone"], json_schema_extra=SHOWN)
     """Folder of real low-resolution photos of other scenes than `train`, whatever their names; with `course = "paired"`
     its partners, of the same names."""
     source: ExistingFolder | None = Field(default=None, examples=["camera"])
@@ -133,6 +134,9 @@ class TrainingSettings(RecipeSettings):
 
     @model_validator(mode="after")
     def _networks_fit(self) -> "TrainingSettings":
+        if self.data.source is not None:
+            unlearnt = "" if self.translates else f"; course = '{self.course}' learns from none"
+            raise ValueError(f"data.source: photographs without partners are data.lr in a cyclesr recipe{unlearnt}")
         if self.course == "paired" and self.data.plain_share:
             raise ValueError("data.plain_share needs synthetic low resolution: with course = 'paired' set it to 0")
         if self.translation.skip_high_pass and not self.translation.skip:

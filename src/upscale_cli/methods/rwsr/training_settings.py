@@ -44,6 +44,8 @@ class TrainingSettings(RecipeSettings):
 
     @model_validator(mode="after")
     def _terms_fit(self) -> "TrainingSettings":
+        if self.data.source is not None:
+            raise ValueError("data.source: rwsr does not learn from photographs without partners, leave it out")
         if self.loss.gan:
             require_judgeable(self.discriminator, self.patch, self.generator.scale)
         if self.loss.per and self.loss.features == "discriminator" and not self.loss.gan:

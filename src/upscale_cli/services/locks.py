@@ -1,0 +1,26 @@
+"""One run at a time where two would spoil each other's files."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def locked(lock: Path) -> Iterator[bool]:
+    """Holds the file `lock`, which is made, while the block runs; False where another run holds it.
+
+    Where the file system has no locks nobody is kept out.  Raises OSError where the file cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    held = FileLock(lock, timeout=0)
+    try:
+        with contextlib.suppress(NotImplementedError):  # a file system without locks
+            held.acquire()
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        held.release()
