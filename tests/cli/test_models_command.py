@@ -196,11 +196,13 @@ def test_a_scale_that_is_not_the_networks_is_not_imported(cache: Path, checkpoin
 def test_a_damaged_import_cannot_be_pulled(cache: Path, checkpoint: Path) -> None:
     run("import", checkpoint, "--name", "one", *OPTIONS)
     (cache / "one.weights").write_bytes(b"no weights")
-    with pytest.raises(WeightsError, match=r"is damaged.*\(install or import it again\)"):
+    with pytest.raises(WeightsError, match=r"is damaged.*\(upscale models remove one, then import it again\)"):
         run("verify", "one")
     (cache / "one.weights").unlink()
     for verb in ("verify", "path"):
-        with pytest.raises(WeightsError, match=r"one: is not on this machine \(install or import it again\)"):
+        with pytest.raises(
+            WeightsError, match=r"one: is not on this machine \(upscale models remove one, then import it again\)"
+        ):
             run(verb, "one")
 
 

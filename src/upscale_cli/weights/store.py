@@ -48,7 +48,11 @@ def offline_requested(flag: bool) -> bool:
 
 def how_to_get(entry: Checkpoint) -> str:
     """What to do for a checkpoint that is absent or damaged."""
-    return f"upscale models pull {entry.name}" if entry.urls else "install or import it again"
+    return (
+        f"upscale models pull {entry.name}"
+        if entry.urls
+        else f"upscale models remove {entry.name}, then import it again"
+    )
 
 
 class Store:
