@@ -250,3 +250,10 @@ def test_an_encoder_that_fails_is_a_picture_error(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Image.Image, "save", fail)
     with pytest.raises(PictureError, match="JPEG encoder failed"):
         write_picture(Picture(photo()), io.BytesIO(), "JPEG")
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF", "JPEG"])
+def test_no_resolution_is_written_that_was_not_read(file_format: str) -> None:
+    source = read_picture(encoded(Image.fromarray(photo()), "TIFF"))
+    data = written(Picture(photo(), None, source.metadata), file_format, provenance={"Software": "me"})
+    assert read_picture(data).metadata.dpi is None
