@@ -40,5 +40,5 @@ def _exported(path: Path, seed: int) -> Path:
     torch.manual_seed(seed)
     state = Generator(GeneratorSettings.model_validate(SMALL_OPTIONS)).state_dict()
     assert state.keys() == expected_tensors(SMALL_OPTIONS).keys()
-    write_safetensors(state, path, {"method": "srrescycgan", "options": json.dumps(SMALL_OPTIONS)})
+    write_safetensors(state, path, {"method": "srrescycgan", "scale": "4", "options": json.dumps(SMALL_OPTIONS)})
     return path

@@ -166,7 +166,7 @@ def test_networks_that_are_no_pair(fused: Run, folder: Path, small_model: Path, 
     about = {"method": "srrescycgan", "options": options}
     save_file(state, folder / "x2.safetensors", about | {"scale": "2"})
     save_file(state, folder / "wide.safetensors", {"method": "srrescycgan", "options": '{"features": 8}'})
-    save_file(state, folder / "other.safetensors", {"method": "rwsr", "options": options})
+    save_file(state, folder / "other.safetensors", {"method": "rwsr", "scale": "4", "options": options})
     save_file(dict(list(state.items())[1:]), folder / "missing.safetensors", about)
     for name, words in (
         ("x2", "first and x2 cannot be fused: scale 4 and 2 (a pair has one method, one scale and the same options)"),

@@ -286,7 +286,8 @@ def test_the_export_alone_is_enough_to_build_the_network_again(tmp_path: Path):
     with safe_open(str(path), "pt") as file:
         metadata = file.metadata()
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    assert metadata == {"method": "cyclesr", "recipe": "small", "steps": "7", "options": metadata["options"]}
+    about = {"method": "cyclesr", "scale": "4", "recipe": "small", "steps": "7"}
+    assert metadata == about | {"options": metadata["options"]}
     method, options = load_method("cyclesr"), json.loads(metadata["options"])
     assert {name: tuple(tensor.shape) for name, tensor in state.items()} == dict(method.expected_tensors(options))
     method.build(state, options, Placement(torch.device("cpu")))

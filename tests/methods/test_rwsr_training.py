@@ -149,7 +149,8 @@ def test_the_export_alone_is_enough_to_build_the_network_again(tmp_path: Path):
     with safe_open(str(path), "pt") as file:
         metadata = file.metadata()
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    assert metadata == {"method": "rwsr", "recipe": "small", "steps": "7", "options": metadata["options"]}
+    about = {"method": "rwsr", "scale": "4", "recipe": "small", "steps": "7"}
+    assert metadata == about | {"options": metadata["options"]}
     rebuilt = Generator(type(stage.settings.generator).model_validate_json(metadata["options"]))
     rebuilt.load_state_dict(state)
     picture = torch.rand(1, 3, 9, 11) * 255

@@ -173,7 +173,8 @@ def test_the_export_alone_is_enough_to_build_the_network_again(tmp_path: Path):
         metadata = file.metadata()
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     settings = type(stage.settings.generator).model_validate_json(metadata["options"])
-    assert metadata == {"method": "srrescycgan", "recipe": "small", "steps": "7", "options": metadata["options"]}
+    about = {"method": "srrescycgan", "scale": "4", "recipe": "small", "steps": "7"}
+    assert metadata == about | {"options": metadata["options"]}
     rebuilt = Generator(settings)
     rebuilt.load_state_dict(state)
     picture = torch.rand(1, 3, 9, 11) * 255

@@ -35,7 +35,7 @@ def test_names_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         find_model("srresgan")
 
 
-def test_a_file_describes_itself(small_model: Path) -> None:
+def test_a_file_describes_itself_without_torch(small_model: Path) -> None:
     model = describe_model(small_model)
     assert (model.name, model.method, model.scale) == ("small", "srrescycgan", 4)
     assert model.options["features"] == 4
@@ -44,17 +44,21 @@ def test_a_file_describes_itself(small_model: Path) -> None:
     assert loaded.sha256 == model.sha256
     assert loaded.state
 
-
-def test_one_that_says_its_scale_is_described_without_torch() -> None:
-    path = bundled_folder() / "rwsr.safetensors"
     script = f"""
 import sys
 from pathlib import Path
 from upscale_cli.services.loading import describe_model
-assert describe_model(Path({str(path)!r})).scale == 4
+describe_model(Path({str(small_model)!r}))
 assert 'torch' not in sys.modules
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_file_that_leaves_its_scale_out_has_its_networks(tmp_path: Path) -> None:
+    save_file(
+        load_file(bundled_folder() / "dualsr-start.safetensors"), tmp_path / "a.safetensors", {"method": "dualsr"}
+    )
+    assert describe_model(tmp_path / "a.safetensors").scale == 2
 
 
 @pytest.mark.parametrize(

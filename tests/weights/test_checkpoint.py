@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 
 from upscale_cli.errors import WeightsError
 from upscale_cli.weights import checkpoint
-from upscale_cli.weights.checkpoint import read_state_dict, require_tensors, write_model, write_safetensors
+from upscale_cli.weights.checkpoint import Trained, read_state_dict, require_tensors, write_model, write_safetensors
 
 OFFICIAL = Path(__file__).parents[2].parent / "shared/golden/srrescgan/srrescgan_model.pth"
 State = dict[str, torch.Tensor]
@@ -382,7 +382,8 @@ def test_reading_takes_at_most_twice_the_file(tmp_path: Path) -> None:
 
 def test_a_trained_network_says_what_it_is(tmp_path):
     path = tmp_path / "mine.safetensors"
-    write_model({"weight": torch.ones(2)}, path, method="rwsr", options={"scale": 4, "n": None}, recipe="mine", step=7)
+    write_model({"weight": torch.ones(2)}, path, Trained("rwsr", 4, {"scale": 4, "n": None}, "mine", 7))
     state, metadata = read_state_dict(path)
     assert torch.equal(state["weight"], torch.ones(2))
-    assert metadata == {"method": "rwsr", "recipe": "mine", "steps": "7", "options": '{"scale": 4, "n": null}'}
+    options = '{"scale": 4, "n": null}'
+    assert metadata == {"method": "rwsr", "scale": "4", "recipe": "mine", "steps": "7", "options": options}

@@ -170,7 +170,7 @@ def _own_words(path: Path, about: Mapping[str, str]) -> tuple[str, int, dict[str
     try:
         options = json.loads(about.get("options", "{}"))
         scale = int(about.get("scale") or options.get("scale") or load_method(method).scale(options))
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, UsageError) as error:
         raise WeightsError(f"{path}: its metadata are damaged: {error}", "export or import it again") from error
     if not 1 <= scale <= 16:
         raise WeightsError(f"{path}: its metadata (scale {scale}) are not of this program", "get another file")

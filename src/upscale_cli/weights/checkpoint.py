@@ -5,7 +5,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from upscale_cli.errors import WeightsError, some
 from upscale_cli.weights import container
@@ -66,14 +66,32 @@ def write_safetensors(state: Mapping[str, "Tensor"], path: Path, metadata: Mappi
         write_whole(path, data)
 
 
-def write_model(
-    state: Mapping[str, "Tensor"], path: Path, *, method: str, options: Mapping[str, Any], recipe: str, step: int
-) -> None:
+class Trained(NamedTuple):
+    """What a trained network's file says of it.
+
+    scale: how many times as large a side becomes.  options: as JSON holds them.  recipe: its name.  step: so many it
+    was trained.
+    """
+
+    method: str
+    scale: int
+    options: Mapping[str, Any]
+    recipe: str
+    step: int
+
+
+def write_model(state: Mapping[str, "Tensor"], path: Path, about: Trained) -> None:
     """A trained network under its method's official names; the metadata suffice to build it again.
 
-    options: as JSON holds them.  recipe: its name.  step: so many it was trained.  Errors as `write_safetensors`.
+    Raises ResourceError, WeightsError where `path` cannot be written.
     """
-    metadata = {"method": method, "recipe": recipe, "steps": str(step), "options": json.dumps(options)}
+    metadata = {
+        "method": about.method,
+        "scale": str(about.scale),
+        "options": json.dumps(about.options),
+        "recipe": about.recipe,
+        "steps": str(about.step),
+    }
     write_safetensors(state, path, metadata)
 
 

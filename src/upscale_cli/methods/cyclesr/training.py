@@ -30,7 +30,7 @@ from upscale_cli.training.processes import count, own_part
 from upscale_cli.training.trainable import Group, Update, Validation
 from upscale_cli.training.unpaired import load_unpaired
 from upscale_cli.training.validation import Validator
-from upscale_cli.weights.checkpoint import write_model
+from upscale_cli.weights.checkpoint import Trained, write_model
 
 __all__ = ["TrainingSettings", "prepare"]
 
@@ -156,8 +156,9 @@ class Training:
         Raises ResourceError, WeightsError where `path` cannot be written.
         """
         s, generator = self.settings, network.get_submodule("generator")
-        method, options = s.exported_method, _options(s)
-        write_model(generator.state_dict(), path, method=method, options=options, recipe=s.name, step=step)
+        options = _options(s)
+        about = Trained(s.exported_method, self._scale, options, s.name, step)
+        write_model(generator.state_dict(), path, about)
 
     def _groups(self) -> dict[str, Group]:
         optimiser = self.settings.optimiser

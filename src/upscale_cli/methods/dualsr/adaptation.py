@@ -22,7 +22,7 @@ from upscale_cli.methods.dualsr.losses import cycle_loss, discriminator_loss, ga
 from upscale_cli.methods.dualsr.regularisation import Regularisation
 from upscale_cli.training.datasets import Batch
 from upscale_cli.training.trainable import Group, Update, Validation
-from upscale_cli.weights.checkpoint import write_model
+from upscale_cli.weights.checkpoint import Trained, write_model
 
 ESTIMATED_FROM = 32
 """Patches that the kernel is estimated from."""
@@ -140,7 +140,8 @@ class Adaptation:
         """G_UP as a checkpoint of this method."""
         s = self.settings
         options = s.generator.model_dump(mode="json")
-        write_model(network.state_dict(), path, method="dualsr", options=options, recipe=s.name, step=step)
+        about = Trained("dualsr", s.generator.scale, options, s.name, step)
+        write_model(network.state_dict(), path, about)
 
     def _crop(self, place: NDArray[np.intp], side: int) -> Tensor:
         top, left = place

@@ -26,7 +26,7 @@ from upscale_cli.training.datasets import Batch, draw_batch
 from upscale_cli.training.pictures import load_pictures
 from upscale_cli.training.trainable import Group, Update, Validation
 from upscale_cli.training.validation import Validator
-from upscale_cli.weights.checkpoint import write_model
+from upscale_cli.weights.checkpoint import Trained, write_model
 
 __all__ = ["TrainingSettings", "prepare"]
 
@@ -104,7 +104,8 @@ class Training:
         """
         s = self.settings
         options = s.generator.model_dump(mode="json")
-        write_model(network.state_dict(), path, method=s.method, options=options, recipe=s.name, step=step)
+        about = Trained(s.method, self._scale, options, s.name, step)
+        write_model(network.state_dict(), path, about)
 
     def _judged(self, D: Discriminator, fake: Tensor, real: Tensor) -> Terms:
         """What D's judgement costs G: L_a^R, Eq. (4), or L_a^S of Eq. (5), SRGAN's -log D(G(x)); RGB in [0, 1].

@@ -31,7 +31,7 @@ from upscale_cli.training.datasets import Batch, draw_batch
 from upscale_cli.training.pictures import load_pictures
 from upscale_cli.training.trainable import Group, Update, Validation
 from upscale_cli.training.validation import Validator
-from upscale_cli.weights.checkpoint import write_model
+from upscale_cli.weights.checkpoint import Trained, write_model
 
 __all__ = ["TrainingSettings", "prepare"]
 
@@ -118,7 +118,8 @@ class Training:
         """
         s = self.settings
         options = s.generator.model_dump(mode="json")
-        write_model(network.state_dict(), path, method=s.method, options=options, recipe=s.name, step=step)
+        about = Trained(s.method, SCALE, options, s.name, step)
+        write_model(network.state_dict(), path, about)
 
     def _supervised_terms(self, x_hat: Tensor, x: Tensor) -> Terms:
         """Those that compare with the truth or with the input alone, weighted."""
