@@ -71,6 +71,7 @@ def _main(
     os.dup2(output, 2)
     os.dup2(output if stdout is None else os.open(stdout, os.O_WRONLY), 1)
     os.chdir(folder)
+    os.environ.clear()  # what the first test to start one had set is in there
     os.environ.update(environment)
     if user is not None:
         Image.init()  # what is imported later may be out of the user's reach
