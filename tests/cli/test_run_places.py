@@ -79,7 +79,7 @@ def test_folders(run: Run, folder: Path) -> None:
     assert set(tree(folder / "in")) & {"a_x4_small.png", "sub/b_x4_small.png"} == {"a_x4_small.png"}
     ended = run("in", "-r", "-o", "out")
     assert ended.code == 0
-    assert "left out, as outputs of the others by their names: in/a_x4_small.png (" in ended.err
+    assert "left out, as outputs of the others: in/a_x4_small.png (" in ended.err
     assert set(tree(folder / "out")) == {"a_x4_small.png", "sub/b_x4_small.png", "sub/deep/c_x4_small.png"}
 
 

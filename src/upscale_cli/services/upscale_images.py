@@ -85,9 +85,9 @@ def run_pictures(
     started = time.monotonic()
     inputs = collect_inputs(request.inputs, recursive=request.recursive)
     targets = plan_outputs(inputs, naming)
-    left_out = [source.name for source in inputs if source not in {target.source for target in targets}]
-    if left_out:
-        watch.message(f"left out, as outputs of the others by their names: {some(left_out)} (run alone they are done)")
+    kept = {target.source for target in targets}
+    if left_out := [source.name for source in inputs if source not in kept]:
+        watch.message(f"left out, as outputs of the others: {some(left_out)} (run alone they are done)")
     waiting, reports = settled_at_once(targets, notes_of, watch, overwrite=request.overwrite)
     stopped: ResourceError | None = None
     if waiting and request.dry_run:
