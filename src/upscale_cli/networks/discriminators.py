@@ -29,7 +29,7 @@ class DiscriminatorSettings(Settings):
     """Its learning rate, ours; by default `optimiser.lr`."""
     r1: float = Field(default=0.0, ge=0)
     """gamma of R1 (Mescheder et al. 2018, Eq. (9)), ours: how much it costs that the judgement of real pictures changes
-    with their pixels. Best with `norm = "none"`; without it a discriminator that wins teaches dots along edges."""
+    with their pixels. Meant for `norm = "none"`; without it a discriminator that wins teaches dots along edges."""
 
 
 def require_judgeable(settings: DiscriminatorSettings, patch: int, scale: int) -> None:

@@ -107,6 +107,7 @@ def import_model(
     from upscale_cli.methods import load_method
     from upscale_cli.methods.recognition import require_fit
     from upscale_cli.services.loading import describe_model
+    from upscale_cli.services.provenance import writable
     from upscale_cli.weights.checkpoint import read_state_dict, write_safetensors
 
     store, catalogue = store or Store(), load_catalogue()
@@ -124,14 +125,9 @@ def import_model(
     scale = scale or load_method(method).scale(options)
     require_fit(state, method, options, str(file), scale=scale)
     write_safetensors(state, store.reserve(name), metadata | {"method": method})
-    about = {"description": _text(f"Imported from {file.name}"), "source": _text(str(file.resolve()))}
+    about = {"description": writable(f"Imported from {file.name}"), "source": writable(str(file.resolve()))}
     new = store.register(name, {"method": method, "scale": scale, "options": options, **about})
     return ModelReport(new, "imported", store.path(new), default=False)
-
-
-def _text(name: str) -> str:
-    """A file's name need not be text."""
-    return name.encode("utf-8", "replace").decode()
 
 
 def _importable(name: str, catalogue: Catalogue) -> str:

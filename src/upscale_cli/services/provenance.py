@@ -15,7 +15,7 @@ def provenance(request: UpscaleRequest, model: Model, report: PictureReport | No
     """What is written into an output; without its report, what is known before it is made."""
     settings = {
         "Software": f"{SOFTWARE} {__version__}",
-        "Model": _writable(model.name),
+        "Model": writable(model.name),
         "Model-SHA256": model.sha256,
         "Scale": request.scale_label(model.scale),
         "Self-Ensemble": "yes" if request.self_ensemble else "no",
@@ -27,16 +27,16 @@ def provenance(request: UpscaleRequest, model: Model, report: PictureReport | No
     if model.partner is not None:
         settings |= {"Fusion": request.fusion.settings.words, "Partner-SHA256": model.partner.sha256}
     if report is not None and report.fusion is not None:
-        settings["Fused"] = _writable(report.fusion.words)
+        settings["Fused"] = writable(report.fusion.words)
     if report is not None and report.learned is not None:
         settings["Learned"] = report.learned.settings
     if report is not None and report.choice is not None:
-        settings["Chosen"] = _writable(report.choice.words)
+        settings["Chosen"] = writable(report.choice.words)
     return settings
 
 
-def _writable(text: str) -> str:
-    """A file's name need not be text."""
+def writable(text: str) -> str:
+    """A name as text, which a file's need not be."""
     return text.encode("utf-8", "replace").decode()
 
 
