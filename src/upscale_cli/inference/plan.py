@@ -10,7 +10,7 @@ from upscale_cli.inference.network import AnyNetwork
 from upscale_cli.inference.tile_queue import SMALLEST_TILE
 from upscale_cli.inference.tiling import Box
 
-CACHE_BYTES = 64 * 1024**2
+CACHE_BYTES = 112 * 1024**2
 Sink = Callable[[Box, Tensor], None]
 """Takes a tile's place, in output pixels, and its pixels (1, 3, h, w) in [0, 1]."""
 

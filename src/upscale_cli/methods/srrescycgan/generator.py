@@ -8,14 +8,14 @@ picture's result.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upscale_cli.inference.borders import inner, padded
+from upscale_cli.inference.convolution import Convolution, convolve
 from upscale_cli.inference.tiling import WHOLE, Edges
 from upscale_cli.methods.srrescycgan.config import GeneratorSettings
 from upscale_cli.methods.srrescycgan.noise import estimate_noise
@@ -23,32 +23,21 @@ from upscale_cli.methods.srrescycgan.noise import estimate_noise
 SCALE = 4
 
 
-class Convolution(NamedTuple):
-    """A convolution's tensors."""
-
-    weight: Tensor
-    bias: Tensor
-
-
 class Block(NamedTuple):
     """A residual block's tensors; a slope is that of the PReLU before its convolution."""
 
     slope1: Tensor
-    weight1: Tensor
-    bias1: Tensor
+    conv1: Convolution
     slope2: Tensor
-    weight2: Tensor
-    bias2: Tensor
+    conv2: Convolution
 
 
-@dataclass(frozen=True)
-class Kernels:
+class Kernels(NamedTuple):
     """The network's tensors with weight normalisation folded."""
 
     conv1: Convolution
     blocks: tuple[Block, ...]
     conv_out: Convolution
-    decoder_padding: Literal["zeros", "reflect"]
 
     @property
     def radius(self) -> int:
@@ -120,8 +109,8 @@ class Generator(nn.Module):
         blocks = tuple(_block_tensors(block, body) for block in model.layer1 if isinstance(block, BasicBlock))
         # With stride 1 a transposed convolution is a convolution with the kernel turned by 180 degrees.
         last = model.conv_out.weight().flip(2, 3).transpose(0, 1)
-        first = Convolution(model.conv1.weight(), model.conv1.bias)
-        return Kernels(first, blocks, Convolution(last, model.conv_out.bias), self.settings.decoder_padding)
+        first = Convolution(model.conv1.weight(), model.conv1.bias, "reflect")
+        return Kernels(first, blocks, Convolution(last, model.conv_out.bias, self.settings.decoder_padding))
 
     def forward(self, y: Tensor, body: torch.dtype = torch.float32) -> Tensor:
         """x = clip(up(y) - projection(residual)), section 3.3."""
@@ -141,16 +130,16 @@ def residual(upsampled: Tensor, kernels: Kernels, edges: Edges = WHOLE) -> Tenso
     """The decoder's output before the projection: what is to be taken away from the upsampled picture.
 
     upsampled: (B, 3, H, W) in [0, 255] -> (B, 3, H', W'), smaller by `kernels.radius` on each side that is not a border
-    of the picture.  The dtype of `kernels.blocks` is the body's; the other layers bring their own.
+    of the picture, H' and W' even.  The dtype of `kernels.blocks` is the body's; the other layers bring their own.
     """
-    x = _encode(upsampled, *kernels.conv1, edges)
-    for number, (slope1, weight1, bias1, slope2, weight2, bias2) in enumerate(kernels.blocks):
-        x = x.to(weight1.dtype)
-        out = _convolve(F.prelu(x, slope1), weight1, bias1, edges)
-        out = _convolve(F.prelu(out, slope2), weight2, bias2, edges)
+    x = _encode(upsampled, kernels.conv1, edges)
+    for number, (slope1, conv1, slope2, conv2) in enumerate(kernels.blocks):
+        x = x.to(slope1.dtype)
+        out = convolve(F.prelu(x, slope1), conv1, edges)
+        out = convolve(F.prelu(out, slope2), conv2, edges)
         # The official first block has no shortcut.
         x = out if number == 0 else out.add_(inner(x, 2, edges))
-    return _decode(x, *kernels.conv_out, edges, "reflect" if kernels.decoder_padding == "reflect" else "constant")
+    return _decode(x, kernels.conv_out, edges)
 
 
 def residual_energy(r: Tensor) -> Tensor:
@@ -173,19 +162,23 @@ def noise_bound(sigma: Tensor, alpha: Tensor, size: int) -> Tensor:
 
 
 def _block_tensors(block: BasicBlock, dtype: torch.dtype) -> Block:
-    first = block.relu1.weight.to(dtype), block.conv1.weight().to(dtype), block.conv1.bias.to(dtype)
-    second = block.relu2.weight.to(dtype), block.conv2.weight().to(dtype), block.conv2.bias.to(dtype)
-    return Block(*first, *second)
+    slope1, slope2 = (relu.weight.to(dtype) for relu in (block.relu1, block.relu2))
+    return Block(slope1, _inside(block.conv1, dtype), slope2, _inside(block.conv2, dtype))
 
 
-def _encode(x: Tensor, weight: Tensor, bias: Tensor, edges: Edges) -> Tensor:
+def _inside(layer: WeightNormed, dtype: torch.dtype) -> Convolution:
+    return Convolution(layer.weight().to(dtype), layer.bias.to(dtype), "reflect")
+
+
+def _encode(x: Tensor, conv: Convolution, edges: Edges) -> Tensor:
     """The first convolution, (B, 3, H, W) -> (B, features, H', W')."""
+    weight, bias, padding = conv
     if x.device.type != "cpu" or weight.requires_grad:
-        return _convolve(x, weight, bias, edges)
+        return convolve(x, conv, edges)
     # CPU libraries are slow with three input channels. As a product with a matrix of overlapping windows, of which a
     # row of colours lies in memory in one piece, the same sum takes a third of the time.
     size = weight.shape[-1]
-    x = padded(x, size // 2, edges, "reflect").permute(0, 2, 3, 1).contiguous()
+    x = padded(x, size // 2, edges, padding).permute(0, 2, 3, 1).contiguous()
     batch, height, width, colours = x.shape
     out = height - size + 1, width - size + 1
     image, row, column, _ = x.stride()
@@ -195,18 +188,31 @@ def _encode(x: Tensor, weight: Tensor, bias: Tensor, edges: Edges) -> Tensor:
     return product.view(batch, *out, -1).permute(0, 3, 1, 2)
 
 
-def _decode(x: Tensor, weight: Tensor, bias: Tensor, edges: Edges, padding: str) -> Tensor:
-    """The last convolution, (B, features, H, W) -> (B, 3, H', W') float32."""
-    if x.dtype == torch.float32 or weight.requires_grad:
-        return _convolve(x.float(), weight, bias, edges, padding)
-    # In half precision the weights' rounding would show. What it loses goes into three more output channels, which a
-    # CPU computes for nothing: it works on sixteen at a time.
+def _decode(x: Tensor, conv: Convolution, edges: Edges) -> Tensor:
+    """The last convolution, (B, features, H, W) -> (B, 3, H', W') float32; H' and W' are even."""
+    weight, bias, padding = conv
+    if weight.requires_grad:
+        return convolve(x.float(), conv, edges)
+    # In half precision the weights' rounding would show: what it loses goes into three more output channels.
     high = weight.to(x.dtype)
-    low = (weight - high).to(x.dtype)
-    both = torch.cat([high, low]).contiguous(memory_format=torch.channels_last)
-    out = F.conv2d(padded(x, weight.shape[-1] // 2, edges, padding), both).float()
-    return out[:, :3] + out[:, 3:] + bias.reshape(1, 3, 1, 1)
+    parts = [high] if x.dtype == weight.dtype else [high, (weight - high).to(x.dtype)]
+    kernels = _of_four_pixels(torch.cat(parts)).contiguous(memory_format=torch.channels_last)
+    x = padded(x, weight.shape[-1] // 2, edges, "constant" if padding == "zeros" else padding)
+    out = F.pixel_shuffle(F.conv2d(x, kernels, stride=2), 2).float()
+    total = out if len(parts) == 1 else out[:, :3] + out[:, 3:]
+    return total + bias.reshape(1, 3, 1, 1)
 
 
-def _convolve(x: Tensor, weight: Tensor, bias: Tensor, edges: Edges, mode: str = "reflect") -> Tensor:
-    return F.conv2d(padded(x, weight.shape[-1] // 2, edges, mode), weight, bias)
+def _of_four_pixels(weight: Tensor) -> Tensor:
+    """The same convolution of 2x2 pixels at once, for stride 2 and a pixel shuffle.
+
+    (C, features, h, w) -> (4 C, features, h + 1, w + 1).
+
+    A CPU computes sixteen channels of output in the time of one.
+    """
+    channels, features, height, width = weight.shape
+    kernels = weight.new_zeros(channels, 2, 2, features, height + 1, width + 1)
+    for row in range(2):
+        for column in range(2):
+            kernels[:, row, column, :, row : row + height, column : column + width] = weight
+    return kernels.flatten(0, 2)

@@ -1,18 +1,16 @@
 """The door of this room: [0, 1] outside, [0, 255] inside; the generator in tiles, the projection over all of them."""
 
 import math
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from upscale_cli.inference.borders import cropped, trimmed
+from upscale_cli.inference.convolution import placed
 from upscale_cli.inference.device import Placement
 from upscale_cli.inference.tiling import Frame
 from upscale_cli.methods.srrescycgan.generator import (
     SCALE,
-    Block,
-    Convolution,
     Generator,
     Kernels,
     projection_factor,
@@ -32,7 +30,7 @@ class ProjectedNetwork:
     scale = SCALE
 
     def __init__(self, generator: Generator, placement: Placement, *, projection: bool) -> None:
-        self._kernels = _placed(generator.kernels(placement.dtype), placement.device)
+        self._kernels: Kernels = placed(generator.kernels(placement.dtype), placement.device)
         self._alpha = generator.alpha.detach().to(placement.device)
         self._settings = generator.settings
         self._projection = projection
@@ -84,16 +82,3 @@ class ProjectedNetwork:
             f"the noise estimate is low, so the projection suppressed {suppressed:.0%} of the detail "
             "(--projection off keeps it)"
         ]
-
-
-def _placed(kernels: Kernels, device: torch.device) -> Kernels:
-    def place(tensor: Tensor) -> Tensor:
-        tensor = tensor.detach().to(device)
-        return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
-
-    return replace(
-        kernels,
-        conv1=Convolution._make(map(place, kernels.conv1)),
-        blocks=tuple(Block._make(map(place, block)) for block in kernels.blocks),
-        conv_out=Convolution._make(map(place, kernels.conv_out)),
-    )
