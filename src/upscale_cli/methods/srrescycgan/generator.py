@@ -163,10 +163,11 @@ def noise_bound(sigma: Tensor, alpha: Tensor, size: int) -> Tensor:
 
 def _block_tensors(block: BasicBlock, dtype: torch.dtype) -> Block:
     slope1, slope2 = (relu.weight.to(dtype) for relu in (block.relu1, block.relu2))
-    return Block(slope1, _inside(block.conv1, dtype), slope2, _inside(block.conv2, dtype))
+    return Block(slope1, _folded(block.conv1, dtype), slope2, _folded(block.conv2, dtype))
 
 
-def _inside(layer: WeightNormed, dtype: torch.dtype) -> Convolution:
+def _folded(layer: WeightNormed, dtype: torch.dtype) -> Convolution:
+    """A block's convolution with its weight normalisation folded."""
     return Convolution(layer.weight().to(dtype), layer.bias.to(dtype), "reflect")
 
 
