@@ -28,7 +28,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.demo
-	$(BIN)/python benchmarks/speed.py --write docs/benchmarks.md
+	GOMP_SPINCOUNT=1000 $(BIN)/python benchmarks/speed.py --write docs/benchmarks.md
 
 docs: $(VENV)/.demo
 	$(BIN)/python docs/tables.py

@@ -1,6 +1,8 @@
 """Seconds per output megapixel of SRResCycGAN's generator, beside the published network and the machine's own ceiling.
 
-python benchmarks/speed.py [--size 256] [--rounds 3] [--write docs/benchmarks.md]
+GOMP_SPINCOUNT=1000 python benchmarks/speed.py [--size 256] [--rounds 3] [--write docs/benchmarks.md]
+
+The variable is what the program sets by itself.
 
 Everything is timed in turn (A B C A B C ...), and medians are given, because machines drift. Weights are made up: they
 do not change the time. (a) is the published network as a straightforward program has it: whole, float32, NCHW, weight
@@ -13,6 +15,7 @@ import contextlib
 import datetime
 import math
 import multiprocessing
+import os
 import platform
 import statistics
 import time
@@ -157,10 +160,11 @@ def table(size: int, rounds: int, device: torch.device) -> str:
     times, rates = measure(size, rounds, device)
     megapixels = (SCALE * size) ** 2 / 1e6
     base = statistics.median(times[PUBLISHED])
+    waiting = f"GOMP_SPINCOUNT={spins} " if (spins := os.environ.get("GOMP_SPINCOUNT")) else ""
     lines = [
         f"Measured {datetime.date.today()} on {platform.processor() or platform.machine()} ({device}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}): "
-        f"`python benchmarks/speed.py --size {size} --rounds {rounds}`, "
+        f"`{waiting}python benchmarks/speed.py --size {size} --rounds {rounds}`, "
         f"{size}x{size} to {SCALE * size}x{SCALE * size}, medians.",
         "",
         "| variant | s/MP | times (a) | share of (b) |",

@@ -58,6 +58,19 @@ def test_forty_existing_outputs_are_skipped_without_torch(folder: Path, small_mo
     assert "torch" not in imported(command, folder)
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)],
+)
+def test_waiting_threads_give_way_unless_told(
+    upscale: Upscale, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], expected: str | None
+) -> None:
+    """GNU OpenMP reads it when torch is loaded, so it must stand in the environment before."""
+    monkeypatch.setattr(os, "environ", {**given})
+    assert upscale("--version").code == 0
+    assert os.environ.get("GOMP_SPINCOUNT") == expected
+
+
 def test_pipes(folder: Path, small_model: Path) -> None:
     """cat a.png | upscale run - > b.png"""
     (picture,) = processes.draw_batch(folder, 1, side=8)

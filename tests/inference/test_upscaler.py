@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from fake_networks import FakeNetwork
+from fake_networks import FakeAttentionNetwork, FakeNetwork
 from torch import Tensor
 
 from upscale_cli.errors import ExitCode, ResourceError
 from upscale_cli.inference import upscaler
-from upscale_cli.inference.plan import CACHE_BYTES, Plan, choose_tile
+from upscale_cli.inference.plan import CACHE_BYTES, STAGED_CACHE_BYTES, Plan, choose_tile
 from upscale_cli.inference.tile_queue import SMALLEST_TILE
 from upscale_cli.inference.tiling import Box
 from upscale_cli.inference.upscaler import upscale
@@ -163,14 +163,20 @@ def test_batches_are_as_large_as_memory_allows_except_on_a_cpu():
     assert upscaler._batch_size(FakeNetwork(), PICTURE, plan) == 1
 
 
-@pytest.mark.parametrize(("memory", "expected"), [(1 << 40, 342), (4 * 100 * 100 * 1000, 100), (1000, 16), (0, 16)])
+@pytest.mark.parametrize(("memory", "expected"), [(1 << 40, 518), (4 * 100 * 100 * 1000, 100), (1000, 16), (0, 16)])
 def test_tile_by_memory_and_cache(memory, expected):
     """On a CPU no more than the cache; a network byte here is a thousandth of a pixel."""
     assert choose_tile(FakeNetwork(), CPU, 5000, 5000, memory) == expected
     assert 1000 * expected**2 <= max(CACHE_BYTES, 1000 * SMALLEST_TILE**2)
 
 
+def test_tiles_that_hardly_overlap_are_small_on_a_cpu():
+    side = choose_tile(FakeAttentionNetwork(), CPU, 5000, 5000, 1 << 40)
+    assert 1000 * side**2 <= STAGED_CACHE_BYTES < 1000 * (side + 1) ** 2
+    assert choose_tile(FakeAttentionNetwork(), torch.device("cuda"), 5000, 5000, 1 << 40) == 0
+
+
 def test_a_picture_that_fits_is_one_tile():
     assert choose_tile(FakeNetwork(), CPU, 200, 250, 1 << 40) == 0
-    assert choose_tile(FakeNetwork(), CPU, 200, 350, 1 << 40) > 0
+    assert choose_tile(FakeNetwork(), CPU, 200, 550, 1 << 40) > 0
     assert choose_tile(FakeNetwork(), torch.device("cuda"), 5000, 5000, 1 << 40) == 0

@@ -93,16 +93,14 @@ def _cpu_has_bf16() -> bool:
 def _keep_freed_memory(training: bool) -> None:
     """glibc hands every freed activation back to the system, and each layer faults its pages in anew.
 
-    That took a third of the time. Blocks up to 32 MiB (the largest that glibc allows here) then come from the heap,
-    and the heap is not trimmed. Activations of a training batch are larger: there every block comes from the heap.
+    That took a third of the time, or half of it in large tiles. So every block comes from the heap, which a run trims
+    where much of it is free, and a training never.
     """
     if not sys.platform.startswith("linux") or "MALLOC_TRIM_THRESHOLD_" in os.environ:
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        m_trim_threshold, m_top_pad, m_mmap_threshold, m_mmap_max = -1, -2, -3, -4
-        mallopt(m_mmap_threshold, 32 * 1024**2)
+        m_trim_threshold, m_top_pad, m_mmap_max = -1, -2, -4
+        mallopt(m_mmap_max, 0)
         mallopt(m_trim_threshold, 2**31 - 1 if training else 512 * 1024**2)
-        if training:
-            mallopt(m_mmap_max, 0)
         mallopt(m_top_pad, 64 * 1024**2)

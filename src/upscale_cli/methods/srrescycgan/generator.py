@@ -132,7 +132,7 @@ def residual(upsampled: Tensor, kernels: Kernels, edges: Edges = WHOLE) -> Tenso
     upsampled: (B, 3, H, W) in [0, 255] -> (B, 3, H', W'), smaller by `kernels.radius` on each side that is not a border
     of the picture, H' and W' even.  The dtype of `kernels.blocks` is the body's; the other layers bring their own.
     """
-    x = _encode(upsampled, kernels.conv1, edges)
+    x = convolve(upsampled.contiguous(memory_format=torch.channels_last), kernels.conv1, edges)
     for number, (slope1, conv1, slope2, conv2) in enumerate(kernels.blocks):
         x = x.to(slope1.dtype)
         out = convolve(F.prelu(x, slope1), conv1, edges)
@@ -169,24 +169,6 @@ def _block_tensors(block: BasicBlock, dtype: torch.dtype) -> Block:
 def _folded(layer: WeightNormed, dtype: torch.dtype) -> Convolution:
     """A block's convolution with its weight normalisation folded."""
     return Convolution(layer.weight().to(dtype), layer.bias.to(dtype), "reflect")
-
-
-def _encode(x: Tensor, conv: Convolution, edges: Edges) -> Tensor:
-    """The first convolution, (B, 3, H, W) -> (B, features, H', W')."""
-    weight, bias, padding = conv
-    if x.device.type != "cpu" or weight.requires_grad:
-        return convolve(x, conv, edges)
-    # CPU libraries are slow with three input channels. As a product with a matrix of overlapping windows, of which a
-    # row of colours lies in memory in one piece, the same sum takes a third of the time.
-    size = weight.shape[-1]
-    x = padded(x, size // 2, edges, padding).permute(0, 2, 3, 1).contiguous()
-    batch, height, width, colours = x.shape
-    out = height - size + 1, width - size + 1
-    image, row, column, _ = x.stride()
-    windows = x.as_strided((batch, *out, size, size * colours), (image, row, column, row, 1))
-    matrix = weight.permute(2, 3, 1, 0).reshape(size * size * colours, -1)
-    product = torch.addmm(bias, windows.reshape(-1, size * size * colours), matrix)
-    return product.view(batch, *out, -1).permute(0, 3, 1, 2)
 
 
 def _decode(x: Tensor, conv: Convolution, edges: Edges) -> Tensor:
