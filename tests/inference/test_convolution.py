@@ -4,23 +4,31 @@ import pytest
 import torch
 from torch import nn
 
+from upscale_cli.inference import convolution
 from upscale_cli.inference.convolution import Convolution, convolution_of, convolve, placed
 from upscale_cli.inference.tiling import Edges, plan_tiles
 
 CPU = torch.device("cpu")
 
 
+@pytest.fixture(params=[False, True], ids=["small", "large"])
+def large(request, monkeypatch):
+    """Whether any map counts as a large one."""
+    if request.param:
+        monkeypatch.setattr(convolution, "_LARGE", 4)
+
+
 @torch.no_grad()
-@pytest.mark.parametrize("padding", ["zeros", "replicate"])
-def test_it_is_the_layers(padding):
+@pytest.mark.parametrize("padding", ["zeros", "replicate", "reflect"])
+def test_it_is_the_layers(padding, large):
     layer = nn.Conv2d(3, 4, 3, padding=1, padding_mode=padding)
     x = torch.rand(1, 3, 7, 9)
     torch.testing.assert_close(convolve(x, convolution_of(layer)), layer(x))
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("padding", ["zeros", "replicate"])
-def test_every_tile_is_a_part_of_the_picture(padding):
+@pytest.mark.parametrize("padding", ["zeros", "replicate", "reflect"])
+def test_every_tile_is_a_part_of_the_picture(padding, large):
     conv = Convolution(torch.randn(2, 3, 5, 5), torch.randn(2), padding)
     x = torch.rand(1, 3, 13, 17)
     whole = convolve(x, conv)

@@ -6,8 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upscale_cli.inference.borders import padded
+from upscale_cli.inference.borders import inner, padded
 from upscale_cli.inference.tiling import WHOLE, Edges
+
+_LARGE = 200
+"""Side from which a CPU takes longer to copy a map with a border than to compute the border's pixels anew."""
 
 
 class Convolution(NamedTuple):
@@ -23,10 +26,28 @@ def convolve(x: Tensor, conv: Convolution, edges: Edges = WHOLE) -> Tensor:
     weight, bias, padding = conv
     margin = weight.shape[-1] // 2
     if padding != "zeros":
+        if x.device.type == "cpu" and min(x.shape[2:]) >= _LARGE and not torch.is_grad_enabled():
+            return _without_copy(x, conv, edges)
         return F.conv2d(padded(x, margin, edges, padding), weight, bias)
     if edges.left == edges.right and edges.top == edges.bottom:  # what the convolution itself can do, without a copy
         return F.conv2d(x, weight, bias, padding=(margin * edges.top, margin * edges.left))
     return F.conv2d(padded(x, margin, edges), weight, bias)
+
+
+def _without_copy(x: Tensor, conv: Convolution, edges: Edges) -> Tensor:
+    """The same for large maps: with zeros beyond every side, then the pixels along borders anew."""
+    weight, bias, padding = conv
+    margin = weight.shape[-1] // 2
+    out = inner(F.conv2d(x, weight, bias, padding=margin), margin, edges)
+    for side, border in enumerate(edges):  # left, right, top, bottom
+        if not border:
+            continue
+        axis, last = 2 if side >= 2 else 3, side % 2
+        strip = x.narrow(axis, last * (x.shape[axis] - 2 * margin), 2 * margin)
+        ends = Edges(*(edge and (n == side or n // 2 != side // 2) for n, edge in enumerate(edges)))
+        pixels = F.conv2d(padded(strip, margin, ends, padding), weight, bias)
+        out.narrow(axis, last * (out.shape[axis] - margin), margin).copy_(pixels)
+    return out
 
 
 def convolution_of(layer: nn.Module, dtype: torch.dtype = torch.float32) -> Convolution:
