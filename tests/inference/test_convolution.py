@@ -39,6 +39,13 @@ def test_every_tile_is_a_part_of_the_picture(padding, large):
         torch.testing.assert_close(part, whole[:, :, top:bottom, left:right])
 
 
+@torch.no_grad()
+def test_a_single_pixel_needs_no_border(large):
+    layer = nn.Conv2d(3, 4, 1, padding_mode="reflect")
+    x = torch.rand(1, 3, 7, 9)
+    torch.testing.assert_close(convolve(x, convolution_of(layer)), layer(x))
+
+
 def test_an_inner_side_is_smaller_by_the_margin():
     conv = Convolution(torch.zeros(1, 1, 5, 5), torch.zeros(1))
     inside = Edges(left=False, right=True, top=False, bottom=False)

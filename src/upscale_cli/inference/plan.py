@@ -33,7 +33,7 @@ class Plan:
 
 
 def choose_tile(network: AnyNetwork, device: torch.device, height: int, width: int, memory: int) -> int:
-    """The tile for `auto`: what stays in a CPU's cache, or what a quarter of a GPU's memory holds; 0 for the whole.
+    """The tile for `auto`: what is quickest on a CPU, or what a quarter of a GPU's memory holds; 0 for the whole.
 
     On the machines we measured, activations of about CACHE_BYTES or STAGED_CACHE_BYTES are quickest.
     """
