@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from fake_networks import FakeAttentionNetwork
@@ -261,3 +262,14 @@ def test_features_are_kept_in_the_format_they_come_in(dtype):
     tiled, whole = (enlarged(Half(), plan)[0] for plan in (Plan(16, IN_FILE), Plan()))
     assert 0 < (whole - written_plainly(PICTURE)).abs().max() < 4 * LEVEL
     assert (tiled - whole).abs().max() < 2 * LEVEL
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="asks Linux what of the file is in memory")
+def test_what_was_read_of_a_temporary_file_leaves_memory():
+    store = FeatureStore("file", torch.device("cpu"))
+    values, _ = store.take(4, 1000, 1000, torch.float32)
+    values.fill_(7)
+    held = psutil.Process().memory_info().rss
+    store.leave_memory()
+    assert held - psutil.Process().memory_info().rss > 15e6
+    assert bool((values == 7).all())

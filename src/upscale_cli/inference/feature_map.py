@@ -44,7 +44,13 @@ class FeatureMap:
     def copy(self) -> "FeatureMap":
         """Another map of the same values."""
         copy = self._like(self._values)
-        copy._values.copy_(self._values)
+
+        def fill(tile: Tile) -> None:
+            copy._at(tile.inner).copy_(self._at(tile.inner))
+            self._passage.store.leave_memory()
+
+        for _ in self._passage.tiles.each(fill):
+            pass
         return copy
 
     def add_convolved(self, other: "FeatureMap", step: Step, halo: int) -> None:
@@ -70,6 +76,7 @@ class FeatureMap:
         def add(tile: Tile) -> None:
             here = self._at(tile.inner)
             here.addcmul_(deep._at(tile.inner).to(here.device), factors.to(here.device))
+            self._passage.store.leave_memory()
 
         for _ in self._passage.tiles.each(add):
             pass
@@ -87,6 +94,7 @@ class FeatureMap:
 
         for tile, part in tiles.each(work):
             yield tile, part
+            self._passage.store.leave_memory()
             done += tile.inner.height * tile.inner.width
             self._passage.advanced(done / (tiles.height * tiles.width))
 

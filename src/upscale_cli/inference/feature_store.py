@@ -46,6 +46,7 @@ class FeatureStore:
         self._place = place
         self._device = device
         self._spare: dict[tuple[int, torch.dtype], list[Tensor]] = {}
+        self._files: list[mmap.mmap] = []
 
     def take(self, features: int, height: int, width: int, dtype: torch.dtype) -> tuple[Tensor, Callable[[], None]]:
         """(1, features, height, width), channels last, of any values; and what to call when it is done with.
@@ -57,9 +58,16 @@ class FeatureStore:
         flat = spare.pop() if spare else self._new(size, dtype)
         return flat.view(height, width, features).permute(2, 0, 1)[None], partial(spare.append, flat)
 
+    def leave_memory(self) -> None:
+        """Pages of temporary files that were touched are the system's again; what is in them stays."""
+        for file in self._files:
+            if hasattr(file, "madvise"):
+                file.madvise(mmap.MADV_DONTNEED)
+
     def _new(self, size: int, dtype: torch.dtype) -> Tensor:
         if self._place == "file":
-            return _in_file(size, dtype)
+            self._files.append(file := _temporary(size * dtype.itemsize))
+            return torch.frombuffer(file, dtype=dtype)
         try:
             return torch.empty(size, dtype=dtype, device=self._device if self._place == "device" else "cpu")
         except RuntimeError as error:
@@ -69,15 +77,14 @@ class FeatureStore:
             return self._new(size, dtype)
 
 
-def _in_file(size: int, dtype: torch.dtype) -> Tensor:
-    """A tensor in a file that is gone with it, also when the process is killed."""
-    needed = size * dtype.itemsize
+def _temporary(needed: int) -> mmap.mmap:
+    """The bytes of a file that is gone with them, also when the process is killed."""
     folder = spill_folder()
     try:
         # Without a name from the beginning where the system can do that; Windows removes it with the process.
         with tempfile.TemporaryFile(dir=folder) as file:
             _reserve(file.fileno(), needed)
-            return torch.frombuffer(mmap.mmap(file.fileno(), needed), dtype=dtype)
+            return mmap.mmap(file.fileno(), needed)
     except OSError as error:
         if error.errno not in FULL:
             raise ResourceError(f"{folder}: no temporary file: {error.strerror}", "set TMPDIR to a folder") from error
