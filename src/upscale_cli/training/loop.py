@@ -91,16 +91,16 @@ def train(
             best = _better(best, step, validation.figures) if due else best
             if due and best is not None and best.step == step:
                 _export(trainable, learner, folder / BEST, step)
-            if due or stop:
-                keep(step, learner.state(), best)
-                if translating is not None and processes.first:
-                    save_pictures(folder / TRANSLATIONS / f"step-{step:08d}", translating.translations())
             seconds, waited = clock.lap()
             shown = validation if due else Validation()
             figures = shown.figures if due else None
             progress = Progress(step, learner.rate, losses, seconds, figures, shown.samples, waited)
-            for observer in observers:
+            for observer in observers:  # before the state: what is written beyond it is dropped by a resumed run
                 observer.write(progress)
+            if due or stop:
+                keep(step, learner.state(), best)
+                if translating is not None and processes.first:
+                    save_pictures(folder / TRANSLATIONS / f"step-{step:08d}", translating.translations())
             watch.step(progress)
             if stop:
                 break
