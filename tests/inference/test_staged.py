@@ -273,3 +273,15 @@ def test_what_was_read_of_a_temporary_file_leaves_memory():
     store.leave_memory()
     assert held - psutil.Process().memory_info().rss > 15e6
     assert bool((values == 7).all())
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="asks Linux what of the file is in memory")
+def test_rows_of_a_temporary_file_that_are_expected_come_into_memory_as_they_were():
+    store = FeatureStore("file", torch.device("cpu"))
+    values, _ = store.take(4, 1000, 1000, torch.float32)
+    values.copy_(torch.arange(4e6).view(1, 4, 1000, 1000))
+    store.leave_memory()
+    held = psutil.Process().memory_info().rss
+    store.expect(values, 250, 1000)
+    assert psutil.Process().memory_info().rss - held > 11e6
+    assert bool((values == torch.arange(4e6).view(1, 4, 1000, 1000)).all())

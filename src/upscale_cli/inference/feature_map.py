@@ -47,10 +47,9 @@ class FeatureMap:
 
         def fill(tile: Tile) -> None:
             copy._at(tile.inner).copy_(self._at(tile.inner))
-            self._passage.store.leave_memory()
 
-        for _ in self._passage.tiles.each(fill):
-            pass
+        for tile, _ in self._passage.tiles.each(fill):
+            self._done_with(tile)
         return copy
 
     def add_convolved(self, other: "FeatureMap", step: Step, halo: int) -> None:
@@ -76,10 +75,9 @@ class FeatureMap:
         def add(tile: Tile) -> None:
             here = self._at(tile.inner)
             here.addcmul_(deep._at(tile.inner).to(here.device), factors.to(here.device))
-            self._passage.store.leave_memory()
 
-        for _ in self._passage.tiles.each(add):
-            pass
+        for tile, _ in self._passage.tiles.each(add):
+            self._done_with(tile)
 
     def tiles_of(self, step: Step, halo: int, scale: int = 1) -> Iterator[tuple[Tile, Tensor]]:
         """What `step` makes of this map, tile by tile.  scale: by how much it enlarges."""
@@ -94,7 +92,7 @@ class FeatureMap:
 
         for tile, part in tiles.each(work):
             yield tile, part
-            self._passage.store.leave_memory()
+            self._done_with(tile)
             done += tile.inner.height * tile.inner.width
             self._passage.advanced(done / (tiles.height * tiles.width))
 
@@ -116,5 +114,12 @@ class FeatureMap:
         weakref.finalize(made, give_back)
         return made
 
+    def _done_with(self, tile: Tile) -> None:
+        """Tiles come row by row, and a row is what is in memory at a time of maps in a file."""
+        if tile.inner.right == self._passage.tiles.width:
+            self._passage.store.leave_memory()
+
     def _at(self, box: Box) -> Tensor:
+        if box.left == 0:
+            self._passage.store.expect(self._values, box.top, box.bottom)
         return self._values[:, :, box.top : box.bottom, box.left : box.right]

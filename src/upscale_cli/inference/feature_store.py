@@ -1,5 +1,6 @@
 """Where feature maps of a whole picture lie: on the device, in memory, or in a temporary file without a name."""
 
+import contextlib
 import mmap
 import os
 import tempfile
@@ -18,6 +19,8 @@ from upscale_cli.inference.tile_queue import is_out_of_memory
 Place = Literal["device", "memory", "file"]
 _BIG_TEMPORARY_FILES = Path("/var/tmp")  # noqa: S108 - where the file has no name
 _GIB = 2**30
+_MADV_POPULATE_WRITE = 23
+"""Linux' since 5.14; the module `mmap` has no name for it."""
 
 
 def choose_place(needed: int, memory: int, device: torch.device) -> Place:
@@ -46,7 +49,7 @@ class FeatureStore:
         self._place = place
         self._device = device
         self._spare: dict[tuple[int, torch.dtype], list[Tensor]] = {}
-        self._files: list[mmap.mmap] = []
+        self._files: dict[int, mmap.mmap] = {}
 
     def take(self, features: int, height: int, width: int, dtype: torch.dtype) -> tuple[Tensor, Callable[[], None]]:
         """(1, features, height, width), channels last, of any values; and what to call when it is done with.
@@ -58,16 +61,28 @@ class FeatureStore:
         flat = spare.pop() if spare else self._new(size, dtype)
         return flat.view(height, width, features).permute(2, 0, 1)[None], partial(spare.append, flat)
 
+    def expect(self, values: Tensor, top: int, bottom: int) -> None:
+        """Rows [top, bottom) of a map of this store are needed soon: all their pages at once, not fault by fault."""
+        file = self._files.get(values.data_ptr())
+        if file is None or not hasattr(file, "madvise"):
+            return
+        row = values.shape[1] * values.shape[3] * values.element_size()
+        begin = top * row // mmap.PAGESIZE * mmap.PAGESIZE
+        with contextlib.suppress(OSError):  # an older system: page by page, then
+            file.madvise(_MADV_POPULATE_WRITE, begin, bottom * row - begin)
+
     def leave_memory(self) -> None:
         """Pages of temporary files that were touched are the system's again; what is in them stays."""
-        for file in self._files:
+        for file in self._files.values():
             if hasattr(file, "madvise"):
                 file.madvise(mmap.MADV_DONTNEED)
 
     def _new(self, size: int, dtype: torch.dtype) -> Tensor:
         if self._place == "file":
-            self._files.append(file := _temporary(size * dtype.itemsize))
-            return torch.frombuffer(file, dtype=dtype)
+            file = _temporary(size * dtype.itemsize)
+            flat = torch.frombuffer(file, dtype=dtype)
+            self._files[flat.data_ptr()] = file
+            return flat
         try:
             return torch.empty(size, dtype=dtype, device=self._device if self._place == "device" else "cpu")
         except RuntimeError as error:
