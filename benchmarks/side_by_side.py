@@ -14,10 +14,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-Pixels = NDArray[np.uint8]
+from sheet import Pixels, laid_out
 
 
 def main() -> None:
@@ -28,10 +27,8 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=64, help="of the part, in the picture's pixels")
     parser.add_argument("-o", "--output", type=Path, required=True)
     given = parser.parse_args()
-    rows = [row(*place(picture), given.model, given.side) for picture in given.pictures]
-    width = max(line.shape[1] for line in rows)
-    sheet = [np.pad(line, ((0, 4), (0, width - line.shape[1]), (0, 0)), constant_values=255) for line in rows]
-    Image.fromarray(np.concatenate(sheet)).save(given.output)
+    sheet = laid_out([row(*place(picture), given.model, given.side) for picture in given.pictures])
+    Image.fromarray(sheet).save(given.output)
     print(given.output)
 
 
@@ -44,8 +41,8 @@ def place(picture: str) -> tuple[Path, tuple[int, int] | None]:
     return Path(path), (top, left)
 
 
-def row(path: Path, corner: tuple[int, int] | None, models: list[str], side: int) -> Pixels:
-    """Bicubic and every model, from left to right, (4 side, ..., 3)."""
+def row(path: Path, corner: tuple[int, int] | None, models: list[str], side: int) -> list[Pixels]:
+    """Bicubic and every model, from left to right, each (4 side, 4 side, 3)."""
     with Image.open(path) as picture:
         small = picture.convert("RGB")
     top, left = corner or ((small.height - side) // 2, (small.width - side) // 2)
@@ -57,8 +54,7 @@ def row(path: Path, corner: tuple[int, int] | None, models: list[str], side: int
             command = ["run", str(path), "--offline", "-q", "-o", str(output), "--model", *shlex.split(model)]
             subprocess.run([sys.executable, "-m", "upscale_cli", *command], check=True)
         enlarged = [large, *(Image.open(output).convert("RGB") for output in outputs)]
-        parts = [np.asarray(picture)[rows, columns] for picture in enlarged]
-    return np.concatenate([np.pad(part, ((0, 0), (0, 4), (0, 0)), constant_values=255) for part in parts], axis=1)
+        return [np.asarray(picture)[rows, columns] for picture in enlarged]
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """What `upscale zeroshot` gains over bicubic interpolation, by the degradation of DIV2KRK (DualSR, section 5.1), x2.
 
 python benchmarks/zeroshot_quality.py PICTURES... -o FOLDER [--side 144] [--columns ...] [--write docs/benchmarks.md]
+    [--sheet SHEET.png]
 
 The middle of each picture, SIDE pixels a side at most, is made half as large by a kernel of its own, and enlarged
 again: by DualSR as published (`paper`, and `paper bf16` with the convolutions in bfloat16), by the program's
 default (`quick`), by the same with the kernel given (`true kernel`) and by the network that the default begins with
 (`start`). PSNR and SSIM on luminance, 2 pixels of border left out, and how like the estimated kernel is to the true one
-(cosine). Whatever stops it, the same command goes on from there.
+(cosine). Whatever stops it, the same command goes on from there. --sheet lays the pictures beside bicubic's and the
+truth.
 """
 
 import argparse
@@ -25,6 +27,7 @@ from PIL import Image
 
 from commands import upscale
 from page import write
+from sheet import Pixels, laid_out
 from upscale_cli.degradation.operations import anisotropic_kernel
 from upscale_cli.imaging.files import read_picture
 from upscale_cli.imaging.kernel_files import read_kernel
@@ -122,6 +125,18 @@ def likeness(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))
 
 
+def sheet(columns: Iterable[str], folder: Path, names: Iterable[str]) -> Pixels:
+    """For the eye: a row for each picture, bicubic, the columns but `start`, and the truth."""
+    rows = []
+    for name in names:
+        truth = np.asarray(Image.open(folder / "hr" / f"{name}.png"))
+        size = truth.shape[1], truth.shape[0]
+        bicubic = np.asarray(Image.open(folder / "lr" / f"{name}.png").resize(size, Image.Resampling.BICUBIC))
+        made = [folder / column.replace(" ", "-") / f"{name}.png" for column in columns if column != START]
+        rows.append([bicubic, *(np.asarray(Image.open(path)) for path in made), truth])
+    return laid_out(rows)
+
+
 def table(columns: Mapping[str, Mapping[str, Figures]]) -> str:
     """A Markdown table: a line for each picture, then the means and how much they are above bicubic's."""
     learned_columns = {name: column for name, column in columns.items() if name != START}
@@ -154,6 +169,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=144, help="of the crops; 9999 for whole pictures")
     parser.add_argument("--columns", nargs="+", choices=COLUMNS, default=list(COLUMNS))
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--sheet", type=Path, help="a picture of the pictures side by side")
     parser.add_argument("--write", type=Path, help="the page whose table is replaced")
     arguments = parser.parse_args()
     names = prepare(arguments.pictures, arguments.output, arguments.side)
@@ -161,6 +177,8 @@ def main() -> None:
     typed = shlex.join(["python", "benchmarks/zeroshot_quality.py", *sys.argv[1:]])
     text = f"Measured {datetime.date.today()} on {platform.machine()}: `{typed}`.\n\n{text}"
     print(text)
+    if arguments.sheet:
+        Image.fromarray(sheet(arguments.columns, arguments.output, names)).save(arguments.sheet)
     if arguments.write:
         write(arguments.write, "zeroshot-quality", text)
 

@@ -45,3 +45,12 @@ def test_pictures_are_cut_in_their_middle_and_their_kernels_kept(benchmark: Modu
     assert np.array_equal(np.asarray(Image.open(tmp_path / "kept" / "hr" / "a.png")), pixels[15:55, 25:65])
     assert Image.open(tmp_path / "kept" / "lr" / "a.png").size == (20, 20)
     assert np.load(tmp_path / "kept" / "kernels" / "a.npy").sum() == pytest.approx(1)
+
+
+def test_the_sheet_has_bicubic_first_and_the_truth_last(benchmark: ModuleType, tmp_path: Path) -> None:
+    for place, level, side in (("hr", 250, 20), ("lr", 10, 10), ("true-kernel", 100, 20)):
+        (tmp_path / place).mkdir()
+        Image.new("RGB", (side, side), (level,) * 3).save(tmp_path / place / "a.png")
+    sheet = benchmark.sheet(["start", "true kernel"], tmp_path, ["a"])
+    assert sheet.shape == (24, 72, 3)
+    assert sheet[10, 10::24, 0].tolist() == [10, 100, 250]

@@ -265,7 +265,8 @@ def test_features_are_kept_in_the_format_they_come_in(dtype):
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="asks Linux what of the file is in memory")
-def test_what_was_read_of_a_temporary_file_leaves_memory():
+def test_what_was_read_of_a_temporary_file_leaves_memory(monkeypatch):
+    monkeypatch.setattr("upscale_cli.inference.feature_store._LEFT_ALONE", 0)
     store = FeatureStore("file", torch.device("cpu"))
     values, _ = store.take(4, 1000, 1000, torch.float32)
     values.fill_(7)
@@ -276,7 +277,8 @@ def test_what_was_read_of_a_temporary_file_leaves_memory():
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="asks Linux what of the file is in memory")
-def test_rows_of_a_temporary_file_that_are_expected_come_into_memory_as_they_were():
+def test_rows_of_a_temporary_file_that_are_expected_come_into_memory_as_they_were(monkeypatch):
+    monkeypatch.setattr("upscale_cli.inference.feature_store._LEFT_ALONE", 0)
     store = FeatureStore("file", torch.device("cpu"))
     values, _ = store.take(4, 1000, 1000, torch.float32)
     values.copy_(torch.arange(4e6).view(1, 4, 1000, 1000))
@@ -285,3 +287,13 @@ def test_rows_of_a_temporary_file_that_are_expected_come_into_memory_as_they_wer
     store.expect(values, 250, 1000)
     assert psutil.Process().memory_info().rss - held > 11e6
     assert bool((values == torch.arange(4e6).view(1, 4, 1000, 1000)).all())
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="asks Linux what of the file is in memory")
+def test_a_small_temporary_file_stays_in_memory():
+    store = FeatureStore("file", torch.device("cpu"))
+    values, _ = store.take(4, 1000, 1000, torch.float32)
+    values.fill_(7)
+    held = psutil.Process().memory_info().rss
+    store.leave_memory()
+    assert held - psutil.Process().memory_info().rss < 1e6

@@ -4,7 +4,7 @@ import contextlib
 import mmap
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,8 @@ from upscale_cli.inference.tile_queue import is_out_of_memory
 Place = Literal["device", "memory", "file"]
 _BIG_TEMPORARY_FILES = Path("/var/tmp")  # noqa: S108 - where the file has no name
 _GIB = 2**30
+_LEFT_ALONE = 2**29
+"""Bytes of temporary files that stay in memory: to give pages back and to take them again costs time."""
 _MADV_POPULATE_WRITE = 23
 """Linux' since 5.14; the module `mmap` has no name for it."""
 
@@ -64,7 +66,7 @@ class FeatureStore:
     def expect(self, values: Tensor, top: int, bottom: int) -> None:
         """Rows [top, bottom) of a map of this store are needed soon: all their pages at once, not fault by fault."""
         file = self._files.get(values.data_ptr())
-        if file is None or not hasattr(file, "madvise"):
+        if file is None or file not in self._large_files():
             return
         row = values.shape[1] * values.shape[3] * values.element_size()
         begin = top * row // mmap.PAGESIZE * mmap.PAGESIZE
@@ -73,9 +75,12 @@ class FeatureStore:
 
     def leave_memory(self) -> None:
         """Pages of temporary files that were touched are the system's again; what is in them stays."""
-        for file in self._files.values():
-            if hasattr(file, "madvise"):
-                file.madvise(mmap.MADV_DONTNEED)
+        for file in self._large_files():
+            file.madvise(mmap.MADV_DONTNEED)
+
+    def _large_files(self) -> Collection[mmap.mmap]:
+        files = self._files.values()
+        return files if hasattr(mmap, "MADV_DONTNEED") and sum(map(len, files)) > _LEFT_ALONE else ()
 
     def _new(self, size: int, dtype: torch.dtype) -> Tensor:
         if self._place == "file":
