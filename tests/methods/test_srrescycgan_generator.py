@@ -11,6 +11,7 @@ from upscale_cli.methods.srrescycgan.config import GeneratorSettings
 from upscale_cli.methods.srrescycgan.generator import (
     Generator,
     WeightNormed,
+    _rounded,
     noise_bound,
     projection_factor,
     residual,
@@ -201,3 +202,16 @@ def test_without_noise_nothing_of_the_residual_is_left_and_nothing_is_nan():
 def test_energy_is_summed_in_float64():
     r = torch.full((1, 3, 400, 500), 1.1)
     assert residual_energy(r).item() == pytest.approx(float(np.float32(1.1)) ** 2 * r.numel(), rel=1e-12)
+
+
+def test_a_kernel_in_half_precision_keeps_its_sums():
+    weight = torch.randn(3, 64, 5, 5, generator=torch.Generator().manual_seed(2))
+    half = _rounded(weight, torch.bfloat16)
+    assert half.dtype == torch.bfloat16
+
+    def off(kernel: torch.Tensor) -> float:
+        return float((kernel.float().sum((2, 3)) - weight.sum((2, 3))).abs().max())
+
+    assert off(half) < 0.02 < off(weight.bfloat16())
+    assert (half.float() - weight).abs().max() < 0.04
+    assert torch.equal(_rounded(weight, torch.float32), weight)
