@@ -1,6 +1,7 @@
 """What the benchmarks make of what they have measured, and where they put it."""
 
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,3 +45,10 @@ def test_a_table_replaces_the_one_before_and_nothing_else(training: ModuleType, 
     assert page.read_text() == (
         "a\n<!-- x: begin -->\nnewer\n<!-- x: end -->\nb\n<!-- y: begin -->\nkept\n<!-- y: end -->\n"
     )
+
+
+def test_every_measured_table_of_the_docs_has_rows():
+    page = (BENCHMARKS.parent / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    tables = re.findall(r"<!-- (.+?): begin -->(.*?)<!-- \1: end -->", page, flags=re.DOTALL)
+    assert len(tables) > 5
+    assert [name for name, text in tables if text.count("\n|") < 3] == []
