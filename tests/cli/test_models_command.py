@@ -20,7 +20,7 @@ from upscale_cli.errors import UpscaleError, UsageError, WeightsError
 from upscale_cli.methods import load_method
 
 OFFICIAL = Path(__file__).parents[2].parent / "shared/golden/srrescgan/srrescgan_model.pth"
-SMALL = {"features": 4, "blocks": 1}
+SMALL = {"features": 4, "blocks": 1, "context_blocks": 0}
 
 
 @pytest.fixture

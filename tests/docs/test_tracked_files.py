@@ -33,8 +33,16 @@ def test_no_file_names_a_place_on_somebodys_machine():
     assert hits == []
 
 
-def test_no_picture_is_committed():
-    assert [path.name for path in _tracked() if path.suffix.lower() in PICTURES] == []
+def test_no_picture_is_committed_but_the_small_ones_of_the_docs():
+    pictures = [path for path in _tracked() if path.suffix.lower() in PICTURES]
+    assert [path for path in pictures if path.parent != ROOT / "docs" / "pictures"] == []
+    assert sum(path.stat().st_size for path in pictures) < 500_000
+
+
+def test_each_picture_of_the_docs_has_its_command():
+    kept = {path.stem for path in (ROOT / "docs" / "pictures").iterdir()}
+    drawn = re.findall(r'^    "(\w+)": \w+,$', (ROOT / "benchmarks" / "pictures.py").read_text(), re.MULTILINE)
+    assert kept == set(drawn)
 
 
 def test_every_pin_is_one_plain_version():

@@ -57,6 +57,9 @@ MADE_UP = {
         {_LAST: 150.0},
         {"alpha": 0.5},
     ),
+    "srrescycgan-context": MadeUp(
+        "srrescycgan", {"features": 16, "blocks": 2, "context_blocks": 1}, {_LAST: 10.0}, {"alpha": 12.0}
+    ),
     "rwsr": MadeUp("rwsr", {"groups": 2, "blocks": 2, "features": 16, "reduction": 4}, {"head.0.weight": 2.0}),
     "rwsr-replicate": MadeUp(
         "rwsr", {"groups": 1, "blocks": 2, "features": 16, "reduction": 4, "padding": "replicate"}

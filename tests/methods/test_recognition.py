@@ -16,7 +16,8 @@ def _state(method: str, options: dict) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize(("method", "options"), [
     ("rwsr", RCAN),
-    ("srrescycgan", {"features": 8, "blocks": 2}),
+    ("srrescycgan", {"features": 8, "blocks": 2, "context_blocks": 0}),
+    ("srrescycgan", {"features": 8, "blocks": 2, "context_blocks": 3}),
     ("srrescycgan", {}),
     ("cyclesr", {"network": "srresnet", "scale": 2, "features": 8, "blocks": 3}),
     ("cyclesr", {"network": "vdsr", "scale": 3, "features": 8, "blocks": 2}),
@@ -58,6 +59,14 @@ def test_another_scale_than_the_networks_is_refused(method, options, scale):
 def test_a_small_file_that_claims_a_huge_network_is_refused_before_that_is_built(key, more):
     with pytest.raises(WeightsError, match=r"x\.pth: is a rwsr network of another size"):
         require_fit(_state("rwsr", RCAN) | more, "rwsr", RCAN | {key: 10**9}, "x.pth", scale=2)
+
+
+@pytest.mark.parametrize("more", [{}, {"more.weight": torch.zeros(1)}], ids=["recognised", "not recognised"])
+def test_a_small_file_that_claims_many_context_blocks_is_refused_before_they_are_built(more):
+    state = _state("srrescycgan", {"features": 8, "blocks": 2}) | more
+    options = {"features": 8, "blocks": 2, "context_blocks": 10**9}
+    with pytest.raises(WeightsError, match=r"x\.pth: is a srrescycgan network of another size"):
+        require_fit(state, "srrescycgan", options, "x.pth", scale=4)
 
 
 def test_names_that_claim_a_huge_network_tell_nothing():

@@ -71,7 +71,8 @@ def test_projection_can_be_left_out():
 
 
 def test_a_file_tells_its_sizes():
-    assert recognised(expected_tensors({})) == {"features": 64, "blocks": 5}
-    assert recognised(expected_tensors({"features": 8, "blocks": 2})) == {"features": 8, "blocks": 2}
+    assert recognised(expected_tensors({})) == {"features": 64, "blocks": 5, "context_blocks": 0}
+    for options in ({"features": 8, "blocks": 2, "context_blocks": context} for context in (0, 1)):
+        assert recognised(expected_tensors(options)) == options
     assert recognised({"model.conv1.bias": (64,)}) is None
     assert recognised({"head.0.weight": (64, 3, 3, 3)}) is None

@@ -45,15 +45,17 @@ def _weight(state: dict[str, Array], name: str) -> Array:
     return np.stack([g[i] * v[i] / math.sqrt((v[i] ** 2).sum()) for i in range(len(v))])
 
 
-def _reflection_convolution(x: Array, weight: Array, bias: Array) -> Array:
-    """Cross-correlation of (C, H, W), continued by reflection, with (C', C, k, k)."""
+def _convolution(x: Array, weight: Array, bias: Array, border: str = "reflect", apart: int = 1) -> Array:
+    """Cross-correlation of (C, H, W), continued beyond its border, with (C', C, k, k), taps `apart` pixels apart."""
     size = weight.shape[-1]
     _, height, width = x.shape
-    x = np.pad(x, ((0, 0), (size // 2,) * 2, (size // 2,) * 2), mode="reflect")
+    margin = size // 2 * apart
+    x = np.pad(x, ((0, 0), (margin, margin), (margin, margin)), mode=border)
     out = np.zeros((len(weight), height, width)) + bias[:, None, None]
     for i in range(size):
         for j in range(size):
-            out += np.tensordot(weight[:, :, i, j], x[:, i : i + height, j : j + width], 1)
+            top, left = i * apart, j * apart
+            out += np.tensordot(weight[:, :, i, j], x[:, top : top + height, left : left + width], 1)
     return out
 
 
@@ -76,14 +78,17 @@ def _prelu(x: Array, slope: Array) -> Array:
 def _residual(generator: Generator, upsampled: Array) -> Array:
     """Section 3.3 with the official code's particulars: (3, H, W) in [0, 255] -> (3, H, W)."""
     state = {name: value.double().numpy() for name, value in generator.state_dict().items()}
-    x = _reflection_convolution(upsampled, _weight(state, "model.conv1"), state["model.conv1.bias"])
-    for block in range(generator.settings.blocks):
-        name, before = f"model.layer1.{block}", x
+    x = _convolution(upsampled, _weight(state, "model.conv1"), state["model.conv1.bias"])
+    first, *others = (f"layer1.{block}" for block in range(generator.settings.blocks))
+    context = [f"context.{block}" for block in range(generator.settings.context_blocks)]
+    for block in (first, *context, *others):
+        name, before = f"model.{block}", x
+        how = ("edge", 4) if block in context else ("reflect", 1)
         for layer in (1, 2):
             x = _prelu(x, state[f"{name}.relu{layer}.weight"])
             weight = _weight(state, f"{name}.conv{layer}")
-            x = _reflection_convolution(x, weight, state[f"{name}.conv{layer}.bias"])
-        if block > 0:  # the first block has no shortcut
+            x = _convolution(x, weight, state[f"{name}.conv{layer}.bias"], *how)
+        if block != first:  # which has no shortcut
             x = x + before
     weight, bias = _weight(state, "model.conv_out"), state["model.conv_out.bias"]
     if generator.settings.decoder_padding == "zeros":
@@ -112,15 +117,36 @@ def test_upsampling(height, width):
     torch.testing.assert_close(upsample(y)[0].double(), torch.from_numpy(_upsampled(y[0].double().numpy())))
 
 
-@pytest.mark.parametrize(("blocks", "padding"), [(1, "zeros"), (3, "zeros"), (1, "reflect")])
-def test_residual(blocks, padding):
-    settings = GeneratorSettings(features=4, blocks=blocks, decoder_padding=padding)
-    generator, y = made_up(settings), picture(7, 9)
+@pytest.mark.parametrize(
+    ("blocks", "padding", "context", "size"),
+    [
+        (1, "zeros", 0, (7, 9)),
+        (3, "zeros", 0, (7, 9)),
+        (1, "reflect", 0, (7, 9)),
+        (2, "reflect", 2, (7, 9)),
+        (1, "zeros", 1, (1, 2)),
+    ],
+)
+def test_residual(blocks, padding, context, size):
+    settings = GeneratorSettings(features=4, blocks=blocks, decoder_padding=padding, context_blocks=context)
+    generator, y = made_up(settings), picture(*size)
     with torch.no_grad():
         got = residual(upsample(y), generator.kernels())[0].double().numpy()
     expected = _residual(generator, _upsampled(y[0].double().numpy()))
     assert np.abs(expected).mean() > 10
     np.testing.assert_allclose(got, expected, atol=np.abs(expected).max() * 1e-5)
+
+
+def test_context_blocks_begin_as_if_they_were_not_there_and_learn():
+    plain = made_up(SMALL)
+    generator = Generator(SMALL.model_copy(update={"context_blocks": 2}))
+    missing = generator.load_state_dict(plain.state_dict(), strict=False).missing_keys
+    assert {name.split(".")[1] for name in missing} == {"context"}
+    y = picture(6, 8)
+    made = generator(y)
+    torch.testing.assert_close(made, plain(y), rtol=0, atol=0)
+    made.mean().backward()
+    assert all(bool(block.conv2.weight_g.grad.abs().sum() > 0) for block in generator.model.context)
 
 
 @pytest.mark.parametrize(("padding", "flat"), [("zeros", False), ("reflect", True)])

@@ -31,7 +31,13 @@ def test_a_recipe_becomes_a_checkpoint_that_describes_itself(tmp_path: Path, mon
     state, metadata = read_state_dict(report.outcome.exported)
     assert sum(tensor.numel() for tensor in state.values()) == report.plan.parameters["G_SR"]
     assert (metadata["method"], metadata["recipe"], metadata["steps"]) == ("srrescycgan", "tiny", "6")
-    expected = {"features": 4, "blocks": 1, "noise_estimate": "upsampled", "decoder_padding": "zeros"}
+    expected = {
+        "features": 4,
+        "blocks": 1,
+        "context_blocks": 0,
+        "noise_estimate": "upsampled",
+        "decoder_padding": "zeros",
+    }
     assert json.loads(metadata["options"]) == expected
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 6
 

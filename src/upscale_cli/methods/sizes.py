@@ -8,13 +8,15 @@ from upscale_cli.methods.method import Shapes
 
 
 def borne_out(options: Mapping[str, Any], shapes: Shapes) -> bool:
-    """Whether tensors of these `shapes` can be a network of the `groups`, `blocks` and `features` that `options` give.
+    """Whether tensors of these `shapes` can be a network of the `groups` of `blocks`, the `context_blocks` and the
+    `features` that `options` give.
 
     Every block has a tensor at least, and all blocks together half of features^2 numbers each at the very least.
     """
     groups, blocks, features = (_number(options.get(key)) for key in ("groups", "blocks", "features"))
+    blocks = groups * blocks + _number(options.get("context_blocks", 0))
     numbers = sum(map(math.prod, shapes.values()))
-    return groups * blocks <= len(shapes) and groups * blocks * features**2 <= 2 * numbers
+    return blocks <= len(shapes) and blocks * features**2 <= 2 * numbers
 
 
 def _number(value: object) -> int:

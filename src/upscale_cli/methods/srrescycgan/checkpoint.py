@@ -1,6 +1,7 @@
 """SRResCycGAN's checkpoints: the official layout, weight-norm factors under their official names."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from upscale_cli.methods.srrescycgan.generator import SCALE, Generator
 from upscale_cli.methods.srrescycgan.network import ProjectedNetwork
 from upscale_cli.networks.unit_range import UnitRange
 
-_BLOCK = re.compile(r"model\.layer1\.(\d+)\.")
+_BLOCK = re.compile(r"model\.(layer1|context)\.(\d+)\.")
 
 
 def expected_tensors(options: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -26,9 +27,11 @@ def expected_tensors(options: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 def recognised(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any] | None:
     """The `options` of the generator that has just these tensors, as far as they tell; None where there is none."""
-    blocks = {found[1] for name in shapes if (found := _BLOCK.match(name))}
-    options = {"features": shapes.get("model.conv1.bias", (0,))[0], "blocks": len(blocks)}
-    fits = all(options.values()) and borne_out(options, shapes) and expected_tensors(options) == dict(shapes)
+    found = {match.groups() for name in shapes if (match := _BLOCK.match(name))}
+    blocks = Counter(kind for kind, _ in found)
+    sizes = {"features": shapes.get("model.conv1.bias", (0,))[0], "blocks": blocks["layer1"]}
+    options = sizes | {"context_blocks": blocks["context"]}
+    fits = all(sizes.values()) and borne_out(options, shapes) and expected_tensors(options) == dict(shapes)
     return options if fits else None
 
 

@@ -42,7 +42,8 @@ class Kernels(NamedTuple):
     @property
     def radius(self) -> int:
         """Receptive-field radius in output pixels: what the convolutions shrink an unpadded side by."""
-        return 2 + 2 * len(self.blocks) + 2
+        body = sum(block.conv1.margin + block.conv2.margin for block in self.blocks)
+        return self.conv1.margin + body + self.conv_out.margin
 
 
 class WeightNormed(nn.Module):
@@ -78,12 +79,17 @@ class BasicBlock(nn.Module):
 
 
 class ResDNet(nn.Module):
-    """Encoder, residual blocks and decoder; only holds the parameters under their official names."""
+    """Encoder, residual blocks and decoder; only holds the parameters under their official names, and the context's."""
 
-    def __init__(self, features: int, blocks: int) -> None:
+    def __init__(self, features: int, blocks: int, context: int = 0) -> None:
         super().__init__()
         self.conv1 = WeightNormed(features, 3, 5, features)
         self.layer1 = nn.Sequential(*(BasicBlock(features) for _ in range(blocks)))
+        self.context = nn.Sequential(*(BasicBlock(features) for _ in range(context)))
+        for block in self.context:  # which begins as if it were not there
+            assert isinstance(block, BasicBlock)
+            nn.init.zeros_(block.conv2.weight_g)
+            nn.init.zeros_(block.conv2.bias)
         # A transposed convolution in the official code: its first axis is the input channel.
         self.conv_out = WeightNormed(features, 3, 5, 3)
 
@@ -98,7 +104,7 @@ class Generator(nn.Module):
         # in grey levels of the input itself, where a few times sigma is the size of a residual.
         start = 9.0 if self.settings.noise_estimate == "upsampled" else math.log(8.0)
         self.alpha = nn.Parameter(torch.tensor([start]))
-        self.model = ResDNet(self.settings.features, self.settings.blocks)
+        self.model = ResDNet(self.settings.features, self.settings.blocks, self.settings.context_blocks)
 
     def kernels(self, body: torch.dtype = torch.float32) -> Kernels:
         """The folded tensors; differentiable, so that training and inference share one network.
@@ -106,7 +112,10 @@ class Generator(nn.Module):
         body: dtype of the residual blocks. Encoder and decoder keep float32: this network amplifies rounding there.
         """
         model = self.model
-        blocks = tuple(_block_tensors(block, body) for block in model.layer1 if isinstance(block, BasicBlock))
+        begun, *others = (_block_tensors(block, body, "reflect") for block in model.layer1)
+        # A border of an input pixel's width cannot be mirrored in a picture that is no larger.
+        context = (_block_tensors(block, body, "replicate", dilation=SCALE) for block in model.context)
+        blocks = (begun, *context, *others)
         # With stride 1 a transposed convolution is a convolution with the kernel turned by 180 degrees.
         last = model.conv_out.weight().flip(2, 3).transpose(0, 1)
         first = Convolution(model.conv1.weight(), model.conv1.bias, "reflect")
@@ -138,7 +147,7 @@ def residual(upsampled: Tensor, kernels: Kernels, edges: Edges = WHOLE) -> Tenso
         out = convolve(F.prelu(x, slope1), conv1, edges)
         out = convolve(F.prelu(out, slope2), conv2, edges)
         # The official first block has no shortcut.
-        x = out if number == 0 else out.add_(inner(x, 2, edges))
+        x = out if number == 0 else out.add_(inner(x, conv1.margin + conv2.margin, edges))
     return _decode(x, kernels.conv_out, edges)
 
 
@@ -161,24 +170,24 @@ def noise_bound(sigma: Tensor, alpha: Tensor, size: int) -> Tensor:
     return torch.exp(alpha.double()) * sigma.double() * math.sqrt(size - 1)
 
 
-def _block_tensors(block: BasicBlock, dtype: torch.dtype) -> Block:
+def _block_tensors(block: nn.Module, dtype: torch.dtype, padding: str, dilation: int = 1) -> Block:
+    """A block's tensors with weight normalisation folded."""
+    assert isinstance(block, BasicBlock)
     slope1, slope2 = (relu.weight.to(dtype) for relu in (block.relu1, block.relu2))
-    return Block(slope1, _folded(block.conv1, dtype), slope2, _folded(block.conv2, dtype))
-
-
-def _folded(layer: WeightNormed, dtype: torch.dtype) -> Convolution:
-    """A block's convolution with its weight normalisation folded."""
-    return Convolution(layer.weight().to(dtype), layer.bias.to(dtype), "reflect")
+    conv1, conv2 = (
+        Convolution(layer.weight().to(dtype), layer.bias.to(dtype), padding, dilation)
+        for layer in (block.conv1, block.conv2)
+    )
+    return Block(slope1, conv1, slope2, conv2)
 
 
 def _decode(x: Tensor, conv: Convolution, edges: Edges) -> Tensor:
     """The last convolution, (B, features, H, W) -> (B, 3, H', W') float32; H' and W' are even."""
-    weight, bias, padding = conv
-    if weight.requires_grad:
+    if conv.weight.requires_grad:
         return convolve(x.float(), conv, edges)
-    kernels = _of_four_pixels(_rounded(weight, x.dtype)).contiguous(memory_format=torch.channels_last)
-    x = padded(x, weight.shape[-1] // 2, edges, "constant" if padding == "zeros" else padding)
-    return F.pixel_shuffle(F.conv2d(x, kernels, stride=2), 2).float() + bias.reshape(1, 3, 1, 1)
+    kernels = _of_four_pixels(_rounded(conv.weight, x.dtype)).contiguous(memory_format=torch.channels_last)
+    x = padded(x, conv.margin, edges, "constant" if conv.padding == "zeros" else conv.padding)
+    return F.pixel_shuffle(F.conv2d(x, kernels, stride=2), 2).float() + conv.bias.reshape(1, 3, 1, 1)
 
 
 def _rounded(weight: Tensor, dtype: torch.dtype) -> Tensor:
