@@ -16,7 +16,7 @@ import typer
 from upscale_cli.cli.app import app
 from upscale_cli.config.toml_file import read_toml
 from upscale_cli.imaging.formats import FORMATS
-from upscale_cli.weights.catalogue import Entry
+from upscale_cli.weights.entry import Entry
 from upscale_cli.weights.places import program_catalogue
 
 Row = tuple[str, ...]

@@ -8,8 +8,8 @@ import pytest
 
 from upscale_cli.config.toml_file import read_toml
 from upscale_cli.methods import load_method
-from upscale_cli.weights.catalogue import Entry, FeatureNetwork
 from upscale_cli.weights.checkpoint import read_state_dict, require_tensors
+from upscale_cli.weights.entry import Entry, FeatureNetwork
 from upscale_cli.weights.places import bundled_folder, program_catalogue
 
 CATALOGUE = read_toml(program_catalogue())

@@ -14,7 +14,7 @@ from upscale_cli.errors import UsageError, WeightsError
 from upscale_cli.methods import load_method
 from upscale_cli.services.fusion_report import FusionRequest
 from upscale_cli.services.loading import describe_model, describe_pair, find_model, find_partner, load_model, load_pair
-from upscale_cli.weights.catalogue import Entry
+from upscale_cli.weights.entry import Entry
 from upscale_cli.weights.places import bundled_folder
 
 

@@ -30,7 +30,7 @@ def main() -> int:
     from loopback import downloader_to
 
     from upscale_cli.errors import UpscaleError
-    from upscale_cli.weights.catalogue import Entry
+    from upscale_cli.weights.entry import Entry
     from upscale_cli.weights.store import Store
 
     if asked.get("lock") == "none":

@@ -8,7 +8,8 @@ import pytest
 from upscale_cli.errors import UsageError, WeightsError
 from upscale_cli.methods import ROOMS
 from upscale_cli.weights import places
-from upscale_cli.weights.catalogue import AutoRule, Entry, FeatureNetwork, check_name, load_catalogue
+from upscale_cli.weights.catalogue import load_catalogue
+from upscale_cli.weights.entry import Entry, FeatureNetwork
 
 SHA = "ab" * 32
 OWN = f'[models.mine]\nmethod = "srrescycgan"\nscale = 4\nurls = ["https://a.example/m"]\nsha256 = "{SHA}"\n'
@@ -164,24 +165,11 @@ def test_a_catalogue_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch)
         load_catalogue()
 
 
-HOSTILE = [
-    "", ".", "..", "../m", "..\\m", "a/b", "a\\b", "/etc/passwd", "C:\\m", "C:m", "\\\\host\\share", "//host/share",
-    "a\0b", "a\nb", "a\tb", "\x1b[2J", "a\x7f", "CON", "con", "con.pth", "NUL", "nul.tar.gz", "AUX", "PRN", "COM1",
-    "com9.x", "LPT1", "CONIN$", "-rf", "--help", ".hidden", "_x", "a..b", "a.", "a ", " a", "a:b", "a*", "a?", "a|b",
-    'a"b', "a<b", "a~b", "~", "$HOME", "%TEMP%", "x" * 65, "x" * 300, "é", "ａ", "\u202eabc", "a%2f..", "m\u2215n",
-]  # fmt: skip
-
-
-def test_hostile_names_are_refused(write) -> None:
-    for name in HOSTILE:
-        with pytest.raises(ValueError):
-            check_name(name)
-        write(OWN.replace("models.mine", f"models.{json.dumps(name).replace(chr(127), '')}"))
-        if "\x7f" not in name:
-            with pytest.raises(UsageError):
-                load_catalogue()
-    for name in ("a", "srrescycgan-aim", "My_Model.v2", "console", "x" * 64, "0"):
-        assert check_name(name) == name
+@pytest.mark.parametrize("name", ["", "../m", "C:\\m", "con.pth", "a\nb", "é"])
+def test_hostile_names_are_refused(write, name: str) -> None:
+    write(OWN.replace("models.mine", f"models.{json.dumps(name)}"))
+    with pytest.raises(UsageError):
+        load_catalogue()
 
 
 def test_a_damaged_import_is_no_other_models_concern(tmp_path: Path) -> None:
@@ -209,12 +197,6 @@ def test_auto_asks_the_users_models_first_and_is_the_default(write) -> None:
     catalogue = load_catalogue()
     assert [entry.name for entry in catalogue.automatic] == ["mine", "rwsr"]
     assert (catalogue.by_picture, catalogue.default) == (True, "rwsr")
-    rule = catalogue.upscaler("mine").auto
-    assert rule is not None
-    assert [rule.takes(noise, 60) for noise in (1.9, 2, 9.4, 9.5)] == [False, True, True, False]
-    assert [rule.takes(5, jpeg) for jpeg in (1, 60, 61, None)] == [True, True, False, False]
-    assert AutoRule().takes(0, None)
-    assert AutoRule(jpeg=(90, 100)).takes(0, None), "what never was JPEG counts as 100"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from loopback import FileAnswer, Handler, downloader_to, serving
 
 from upscale_cli.errors import WeightsError
-from upscale_cli.weights.catalogue import Entry
+from upscale_cli.weights.entry import Entry
 from upscale_cli.weights.store import Store
 
 DATA = os.urandom(1 << 20)

@@ -11,8 +11,9 @@ from published_weights import made_up, save_as_torch_0_1
 from upscale_cli.errors import WeightsError
 from upscale_cli.networks.alexnet import AlexNet
 from upscale_cli.weights import features
-from upscale_cli.weights.catalogue import Catalogue, FeatureNetwork, load_catalogue
+from upscale_cli.weights.catalogue import Catalogue, load_catalogue
 from upscale_cli.weights.checkpoint import read_state_dict
+from upscale_cli.weights.entry import FeatureNetwork
 from upscale_cli.weights.features import load_lpips, load_vgg19
 from upscale_cli.weights.store import Store
 

@@ -11,7 +11,7 @@ import pytest
 from loopback import FileAnswer, Handler, Web, downloader_to, serving
 
 from upscale_cli.errors import WeightsError
-from upscale_cli.weights.catalogue import Entry
+from upscale_cli.weights.entry import Entry
 from upscale_cli.weights.google_drive import file_id
 from upscale_cli.weights.store import Store, StoredFile
 from upscale_cli.weights.web import RefusedError

@@ -12,8 +12,8 @@ from loopback import FileAnswer, Web, downloader_to, serving
 
 from upscale_cli.errors import WeightsError
 from upscale_cli.services.manage_models import pull_models
-from upscale_cli.weights.catalogue import Entry
 from upscale_cli.weights.download import Downloader
+from upscale_cli.weights.entry import Entry
 from upscale_cli.weights.store import Store
 
 DATA = os.urandom(1 << 20)

@@ -16,7 +16,7 @@ from loopback import FileAnswer, Handler, downloader_to, serving
 
 from upscale_cli.errors import UsageError, WeightsError
 from upscale_cli.weights import places
-from upscale_cli.weights.catalogue import Entry
+from upscale_cli.weights.entry import Entry
 from upscale_cli.weights.store import Store, offline_requested
 
 WORKER = Path(__file__).with_name("store_worker.py")

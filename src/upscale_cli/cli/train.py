@@ -106,8 +106,7 @@ def train_command(
                 watch=console,
             )
         except KeyboardInterrupt:
-            saved = "what was saved stays, --resume goes on from there"
-            console.message(f"interrupted; {saved}" if console.begun else "interrupted before the first step")
+            console.interrupted()
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except UpscaleError:
             if not is_first():

@@ -33,7 +33,7 @@ class TrainConsole:
 
     def __init__(self, screen: Console | None, *, quiet: bool) -> None:
         self.stopped_by: int | None = None
-        self.begun = False
+        self._begun = False
         self._screen = None if quiet else screen
         self._quiet = quiet
         self._live: Live | None = None
@@ -52,7 +52,7 @@ class TrainConsole:
                 self._handlers[number] = signal.signal(number, self._stop)
         self._first_step, self._max_steps = step, max_steps
         self._figures = TrainFigures(max_steps, batch, best)
-        self.begun = True
+        self._begun = True
         self._began = time.monotonic()
         if step:
             self.message(f"going on from step {step}")
@@ -91,6 +91,11 @@ class TrainConsole:
         if self.stopped_by is not None:
             self.message("saving before it stops; the same signal once more ends it at once")
         return self.stopped_by is not None
+
+    def interrupted(self) -> None:
+        """Says what a second signal, or one before the first step, leaves."""
+        saved = "; what was saved stays, --resume goes on from there"
+        self.message(f"interrupted{saved if self._begun else ' before the first step'}")
 
     def end(self) -> None:
         """The live view goes, and signals do again what they did before: now results can be printed.

@@ -13,7 +13,8 @@ from upscale_cli.services.outputs import KERNEL, Naming
 from upscale_cli.services.provenance import read_provenance
 from upscale_cli.services.upscale_images import Watch, run_pictures
 from upscale_cli.services.upscale_report import UpscaleReport, UpscaleRequest
-from upscale_cli.weights.catalogue import AUTO, load_catalogue
+from upscale_cli.weights.catalogue import load_catalogue
+from upscale_cli.weights.entry import AUTO
 
 if TYPE_CHECKING:
     from upscale_cli.services.zeroshot_worker import ZeroshotWorker

@@ -12,7 +12,8 @@ from upscale_cli.services.fusion_report import FusionRequest
 from upscale_cli.services.loading import Model, describe_pair, find_model, find_partner, name_of
 from upscale_cli.services.picture_job import Job
 from upscale_cli.services.upscale_report import Choice
-from upscale_cli.weights.catalogue import AUTO, Catalogue, Entry, load_catalogue
+from upscale_cli.weights.catalogue import Catalogue, load_catalogue
+from upscale_cli.weights.entry import AUTO, Entry
 from upscale_cli.weights.store import Store
 
 

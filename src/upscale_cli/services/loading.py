@@ -12,9 +12,10 @@ from upscale_cli.errors import UsageError, WeightsError
 from upscale_cli.methods import ROOMS, load_method
 from upscale_cli.methods.recognition import recognise, require_fit
 from upscale_cli.services.fusion_report import FusionRequest
-from upscale_cli.weights.catalogue import Entry, difference, load_catalogue
+from upscale_cli.weights.catalogue import load_catalogue
 from upscale_cli.weights.checkpoint import read_state_dict
 from upscale_cli.weights.container import is_safetensors, safetensors_metadata
+from upscale_cli.weights.entry import Entry, difference
 from upscale_cli.weights.part import hash_file
 from upscale_cli.weights.store import Store
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from upscale_cli.errors import UsageError, WeightsError
-from upscale_cli.weights.catalogue import Catalogue, Checkpoint, Entry, FeatureNetwork, check_name, load_catalogue
+from upscale_cli.weights.catalogue import Catalogue, load_catalogue
+from upscale_cli.weights.entry import Checkpoint, Entry, FeatureNetwork, check_name
 from upscale_cli.weights.store import Store, StoredFile, how_to_get
 
 Where = Literal["bundled", "cached", "imported", "not downloaded"]

@@ -22,7 +22,7 @@ from upscale_cli.services.phone_pairs import BY_MODEL, PairRequest, find_pairs, 
 from upscale_cli.services.pipeline import run_overlapped, settled_at_once
 from upscale_cli.services.upscale_images import Watch
 from upscale_cli.services.upscale_report import PictureReport, UpscaleReport, UpscaleRequest
-from upscale_cli.weights.catalogue import Entry
+from upscale_cli.weights.entry import Entry
 from upscale_cli.weights.store import offline_requested
 
 if TYPE_CHECKING:

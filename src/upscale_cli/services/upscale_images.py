@@ -17,7 +17,8 @@ from upscale_cli.services.outputs import Naming, Target, plan_outputs
 from upscale_cli.services.pipeline import Stages, failure, run_overlapped, settled_at_once
 from upscale_cli.services.provenance import made_otherwise, provenance
 from upscale_cli.services.upscale_report import PictureReport, UpscaleReport, UpscaleRequest
-from upscale_cli.weights.catalogue import AUTO, load_catalogue
+from upscale_cli.weights.catalogue import load_catalogue
+from upscale_cli.weights.entry import AUTO
 
 if TYPE_CHECKING:
     from upscale_cli.services.auto_worker import AutoWorker

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -66,7 +67,7 @@ def train(
     """
     processes = processes or Processes(torch.device("cpu"))
     learner = Learner(trainable, settings, processes)
-    keep = partial(save_state, folder) if processes.first else _nothing
+    keep = partial(_kept, folder, translating) if processes.first else _nothing
     step, best = _resumed(learner, folder, processes, watch) if resume else (0, None)
     if not resume:
         # Saved before the first step, so that a run that was killed early can be resumed like any other.
@@ -79,9 +80,7 @@ def train(
     with contextlib.closing(draws), _observers(folder, step, patches, processes) as observers:
         clock = _Clock()
         for batch in clock.waiting_for(draws):
-            learner.begin(step)
-            trainable.step(step, batch.to(processes.device), learner.update)
-            losses = learner.end()
+            losses = _stepped(trainable, learner, step, batch.to(processes.device))
             step += 1
             stop = processes.agreed(should_stop() or watch.stop_requested())
             due = step % settings.save_every == 0 or step == settings.max_steps
@@ -91,24 +90,19 @@ def train(
             best = _better(best, step, validation.figures) if due else best
             if due and best is not None and best.step == step:
                 _export(trainable, learner, folder / BEST, step)
-            seconds, waited = clock.lap()
-            shown = validation if due else Validation()
-            figures = shown.figures if due else None
-            progress = Progress(step, learner.rate, losses, seconds, figures, shown.samples, waited)
+            progress = _progress(step, learner.rate, losses, clock, validation if due else None)
             for observer in observers:  # before the state: what is written beyond it is dropped by a resumed run
                 observer.write(progress)
             if due or stop:
                 keep(step, learner.state(), best)
-                if translating is not None and processes.first:
-                    save_pictures(folder / TRANSLATIONS / f"step-{step:08d}", translating.translations())
             watch.step(progress)
             if stop:
                 break
     exported = folder / f"{settings.name}.safetensors"
     if processes.first:
         _export(trainable, learner, exported, step)
-        if slim is not None:
-            save_slim_state(slim, step, learner.slim_state(), best)
+    if processes.first and slim is not None:
+        save_slim_state(slim, step, learner.slim_state(), best)
     return TrainingReport(step, exported, step >= settings.max_steps, validation.figures, best)
 
 
@@ -165,6 +159,13 @@ def _resumed(learner: Learner, folder: Path, processes: Processes, watch: Watch)
     return saved.step, saved.best if (folder / BEST).exists() else None
 
 
+def _stepped(trainable: Trainable, learner: Learner, step: int, batch: Batch) -> Mapping[str, float]:
+    """One step's losses."""
+    learner.begin(step)
+    trainable.step(step, batch, learner.update)
+    return learner.end()
+
+
 def _validated(trainable: Trainable, learner: Learner, step: int) -> Validation:
     try:
         return trainable.validate(learner.average)
@@ -183,6 +184,25 @@ def _better(best: Best | None, step: int, figures: Mapping[str, float]) -> Best 
         return best
     name, value = next(iter(figures.items()))
     return Best(step, name, value) if best is None or value > best.value else best
+
+
+def _progress(
+    step: int, rate: float, losses: Mapping[str, float], clock: _Clock, validation: Validation | None
+) -> Progress:
+    """What is told of a step; validation: where there was one after it."""
+    seconds, waited = clock.lap()
+    if validation is None:
+        return Progress(step, rate, losses, seconds, None, {}, waited)
+    return Progress(step, rate, losses, seconds, validation.figures, validation.samples, waited)
+
+
+def _kept(
+    folder: Path, translating: Translating | None, step: int, state: Mapping[str, Any], best: Best | None
+) -> None:
+    """Saves the state, and pictures of what it has learned to translate."""
+    save_state(folder, step, state, best)
+    if translating is not None and step:
+        save_pictures(folder / TRANSLATIONS / f"step-{step:08d}", translating.translations())
 
 
 def _nothing(*_: object) -> None:

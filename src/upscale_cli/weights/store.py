@@ -17,7 +17,8 @@ from upscale_cli.disk import free_bytes, publish
 from upscale_cli.errors import UsageError, WeightsError
 from upscale_cli.weights import places
 from upscale_cli.weights.atomic import ANOTHER_CACHE, disk_errors, disk_full, write_whole
-from upscale_cli.weights.catalogue import IMPORTED_SUFFIX, Checkpoint, Entry
+from upscale_cli.weights.catalogue import IMPORTED_SUFFIX
+from upscale_cli.weights.entry import Checkpoint, Entry
 from upscale_cli.weights.part import Part, Progress, Want, claim, discard, hash_file, parts, sweep
 
 
