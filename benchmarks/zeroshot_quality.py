@@ -1,13 +1,14 @@
 """What `upscale zeroshot` gains over bicubic interpolation, by the degradation of DIV2KRK (DualSR, section 5.1), x2.
 
-python benchmarks/zeroshot_quality.py PICTURES... -o FOLDER [--side 144] [--columns ...] [--write docs/benchmarks.md]
-    [--sheet SHEET.png]
+python benchmarks/zeroshot_quality.py PICTURES... -o FOLDER [--side 144] [--columns ...] [--seed 0]
+    [--write docs/benchmarks.md] [--sheet SHEET.png]
 
 The middle of each picture, SIDE pixels a side at most, is made half as large by a kernel of its own, and enlarged
 again: by DualSR as published (`paper`, and `paper bf16` with the convolutions in bfloat16), by the program's
 default (`quick`), by the same with the kernel given (`true kernel`) and by the network that the default begins with
 (`start`). PSNR and SSIM on luminance, 2 pixels of border left out, and how like the estimated kernel is to the true one
-(cosine). Whatever stops it, the same command goes on from there. --sheet lays the pictures beside bicubic's and the
+(cosine). --seed decides the first weights and the patches, not the crops nor their kernels; each has a FOLDER of its
+own. Whatever stops it, the same command goes on from there. --sheet lays the pictures beside bicubic's and the
 truth.
 """
 
@@ -73,11 +74,11 @@ def prepare(pictures: list[Path], folder: Path, side: int) -> list[str]:
     return names
 
 
-def measured(column: str, folder: Path, names: list[str], device: str) -> dict[str, Figures]:
+def measured(column: str, folder: Path, names: list[str], device: str, seed: int = 0) -> dict[str, Figures]:
     """A column's figures by the pictures' names."""
     if column == START:
         return started(folder, device)
-    return {name: learned(column, name, folder, device) for name in names}
+    return {name: learned(column, name, folder, device, seed) for name in names}
 
 
 def started(folder: Path, device: str) -> dict[str, Figures]:
@@ -90,22 +91,14 @@ def started(folder: Path, device: str) -> dict[str, Figures]:
     }
 
 
-def learned(column: str, name: str, folder: Path, device: str) -> Figures:
+def learned(column: str, name: str, folder: Path, device: str, seed: int) -> Figures:
     """Those of a network that learned from the picture."""
     place, lr, hr = folder / column.replace(" ", "-"), folder / "lr" / f"{name}.png", folder / "hr" / f"{name}.png"
     kept, true = place / f"{name}.json", folder / "kernels" / f"{name}.npy"
     if not kept.exists():
         place.mkdir(exist_ok=True)
-        how: list[object] = [
-            "-o",
-            place / f"{name}.png",
-            "--device",
-            device,
-            "--overwrite",
-            "--resume",
-            "--json",
-            "--quiet",
-        ]
+        how: list[object] = ["-o", place / f"{name}.png", "--device", device, "--seed", seed]
+        how += ["--overwrite", "--resume", "--json", "--quiet"]
         how += ["--recipe", "paper"] if column in (PAPER, HALF) else []
         how += ["--precision", "bf16"] if column == HALF else []
         how += ["--kernel", true] if column == KNOWN else ["--save-kernel", place / f"{name}.npy"]
@@ -169,11 +162,13 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=144, help="of the crops; 9999 for whole pictures")
     parser.add_argument("--columns", nargs="+", choices=COLUMNS, default=list(COLUMNS))
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sheet", type=Path, help="a picture of the pictures side by side")
     parser.add_argument("--write", type=Path, help="the page whose table is replaced")
     arguments = parser.parse_args()
     names = prepare(arguments.pictures, arguments.output, arguments.side)
-    text = table({c: measured(c, arguments.output, names, arguments.device) for c in arguments.columns})
+    given = arguments.output, names, arguments.device, arguments.seed
+    text = table({column: measured(column, *given) for column in arguments.columns})
     typed = shlex.join(["python", "benchmarks/zeroshot_quality.py", *sys.argv[1:]])
     text = f"Measured {datetime.date.today()} on {platform.machine()}: `{typed}`.\n\n{text}"
     print(text)
