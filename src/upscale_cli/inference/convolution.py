@@ -64,7 +64,7 @@ def convolution_of(layer: nn.Module, dtype: torch.dtype = torch.float32) -> Conv
     """The tensors of an `nn.Conv2d` with a bias, in `dtype`; differentiable."""
     assert isinstance(layer, nn.Conv2d)
     assert layer.bias is not None
-    return Convolution(layer.weight.to(dtype), layer.bias.to(dtype), layer.padding_mode)
+    return Convolution(layer.weight.to(dtype), layer.bias.to(dtype), layer.padding_mode, int(layer.dilation[0]))
 
 
 def placed(tensors: Any, device: torch.device) -> Any:
