@@ -29,6 +29,19 @@ def test_full_standard_output_is_one_line(folder: Path, command: str) -> None:
     assert processes.log(folder).count("\n") == 1
 
 
+def test_a_full_standard_output_of_ascii_is_one_line_too(folder: Path) -> None:
+    code, said = shell(f"PYTHONIOENCODING=ascii {UPSCALE} models list >/dev/full", folder)
+    assert (code, said.count("\n")) == (5, 1)
+    assert said.startswith("error: standard output: No space left on device (")
+
+
+def test_names_that_are_not_ascii_are_said_where_the_locale_is(folder: Path, small_model: Path) -> None:
+    Image.new("RGB", (8, 8)).save(folder / "bücher.png")
+    command = f"PYTHONIOENCODING=ascii {UPSCALE} run bücher.png -o b.png --model {small_model} --dry-run"
+    assert shell(f"{command} >said", folder) == (0, "")
+    assert (folder / "said").read_text(encoding="utf-8").startswith("bücher.png -> b.png: ")
+
+
 def test_a_reader_that_has_enough_ends_the_command_quietly(folder: Path) -> None:
     command = f"{UPSCALE} models list --json | true; exit ${{PIPESTATUS[0]}}"
     assert shell(command, folder) == (141, "")

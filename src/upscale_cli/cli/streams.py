@@ -1,9 +1,11 @@
 """The standard streams: what one that is closed, full or no longer read means for the whole program."""
 
+import codecs
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from io import TextIOWrapper
 from typing import Any, TextIO, cast
 
 from upscale_cli.errors import ReaderGoneError, ResourceError
@@ -13,6 +15,7 @@ from upscale_cli.errors import ReaderGoneError, ResourceError
 def standard_streams() -> Iterator[None]:
     """Within it printing raises ResourceError or ReaderGoneError, and messages that cannot be shown stop nothing."""
     _replace_closed()
+    _say_all_letters()
     results, messages = _Results(sys.stdout), _Messages(sys.stderr)
     with redirect_stdout(cast(TextIO, results)), redirect_stderr(cast(TextIO, messages)):
         try:
@@ -32,6 +35,13 @@ def _replace_closed() -> None:
         if getattr(sys, name) is None:
             # The system gives the lowest free number, which is the stream's own.
             setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode))
+
+
+def _say_all_letters() -> None:
+    """Streams of ASCII alone become UTF-8, which typer would otherwise write past what reads their faults."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and codecs.lookup(stream.encoding).name == "ascii":
+            stream.reconfigure(encoding="utf-8", errors=stream.errors)
 
 
 class _Stream:
