@@ -13,15 +13,17 @@ from upscale_cli.disk import FULL
 from upscale_cli.errors import ResourceError, UpscaleError, UsageError
 from upscale_cli.imaging.atomic import sweep_temporaries
 from upscale_cli.inference.device import choose_device, prepare_device
-from upscale_cli.methods import load_trainer
+from upscale_cli.methods import load_method, load_trainer
+from upscale_cli.networks.reduced_precision import PRECISIONS
 from upscale_cli.networks.unit_range import UnitRange
-from upscale_cli.services.loading import find_model, load_model
+from upscale_cli.services.loading import Model, find_model, load_model
 from upscale_cli.services.locks import locked
 from upscale_cli.services.training_recipe import RECIPE, as_toml, check_resumed, read_settings
 from upscale_cli.training.loop import TrainingReport, train
 from upscale_cli.training.processes import is_first, joined
 from upscale_cli.training.settings import RecipeSettings
 from upscale_cli.training.state import write_whole
+from upscale_cli.training.teacher import Taught
 from upscale_cli.training.trainable import Trainable, Translating
 from upscale_cli.training.watch import Watch
 from upscale_cli.weights.checkpoint import require_tensors
@@ -106,9 +108,7 @@ def train_from_recipe(
     if resume:
         check_resumed(folder, settings, force=force_config, message=watch.message)
     prepare_device(place, training=True)
-    trainable = load_trainer(settings.method).prepare(settings, watch.message)
-    if settings.start is not None and not resume:
-        _begin_from(settings.start, trainable, settings)
+    trainable = _prepared(settings, watch, resume=resume)
     plan = _plan(settings, folder, place, trainable)
     if dry_run:
         trainable.draw(0, range(settings.batch))
@@ -184,12 +184,44 @@ def _naming_faults(folder: Path, option: str) -> Iterator[None]:
         ) from error
 
 
+def _prepared(settings: RecipeSettings, watch: Watch, *, resume: bool) -> Trainable:
+    """What the recipe trains, with the weights that it starts from and its teacher."""
+    trainable = load_trainer(settings.method).prepare(settings, watch.message)
+    if settings.start is not None and not resume:
+        _begin_from(settings.start, trainable, settings)
+    return trainable if settings.teacher is None else _taught(settings.teacher, trainable, settings)
+
+
+def _loaded(key: str, name: str) -> Model:
+    """The model that the recipe's `key` names, by a name or a file."""
+    try:
+        return load_model(find_model(name), offline=offline_requested(False))
+    except UpscaleError as error:
+        raise type(error)(f"{key}: {error.message}", error.hint) from error
+
+
+def _taught(teacher: str, trainable: Trainable, settings: RecipeSettings) -> Taught:
+    """`trainable` with the model `teacher` beside its photographs."""
+    if not settings.paired:
+        raise UsageError(
+            f"teacher = {teacher}: this recipe's good pictures and low-resolution ones are no pairs", "leave it out"
+        )
+    model = _loaded("teacher", teacher)
+    sample = trainable.draw(0, range(1))
+    scale = sample.hr.shape[-1] // sample.lr.shape[-1]
+    if model.scale != scale:
+        raise UsageError(
+            f"teacher = {teacher}: enlarges x{model.scale}, this recipe's network x{scale}", "name another"
+        )
+    assert model.state is not None
+    network = load_method(model.method).trainable(model.options)
+    network.generator.load_state_dict(model.state)
+    return Taught(trainable, network, settings.teacher_share, PRECISIONS[settings.precision])
+
+
 def _begin_from(start: str, trainable: Trainable, settings: RecipeSettings) -> None:
     """Puts the weights of the model `start`, a name or a file, into the network that is exported."""
-    try:
-        model = load_model(find_model(start), offline=offline_requested(False))
-    except UpscaleError as error:
-        raise type(error)(f"start: {error.message}", error.hint) from error
+    model = _loaded("start", start)
     if model.method != settings.exported_method or model.state is None:
         raise UsageError(
             f"start = {start}: is a {model.method} model, this recipe trains {settings.exported_method}", "name another"

@@ -114,6 +114,11 @@ class RecipeSettings(Settings):
     start: str | None = Field(default=None, examples=["srrescycgan-generic"])
     """Model that the network starts from, by name or as a file (from the current folder); left out, from new weights.
     SRResCycGAN goes on from a pretrained generator for its challenge entry (section 4.5)."""
+    teacher: str | None = Field(default=None, examples=["rwsr-psnr"])
+    """Trained model, by name or as a file, whose pictures of the low-resolution patches are learned from beside the
+    photographs: fewer steps, and nothing that it has not. Ours (knowledge distillation); left out, none."""
+    teacher_share: float = Field(default=0.8, gt=0, le=1)
+    """How much of what is learned from is the teacher's. Ours."""
     max_steps: int = Field(default=51_000, ge=1)
     """Steps in all (SRResCycGAN, section 3.5: 51,000)."""
     batch: int = Field(default=16, ge=1)
@@ -139,6 +144,11 @@ class RecipeSettings(Settings):
     def exported_method(self) -> str:
         """Whose checkpoints such a run starts from and exports."""
         return self.method
+
+    @property
+    def paired(self) -> bool:
+        """Are a batch's good patches what its low-resolution ones were made from?"""
+        return True
 
     @property
     def translates(self) -> bool:

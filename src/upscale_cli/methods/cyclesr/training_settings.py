@@ -128,6 +128,11 @@ class TrainingSettings(RecipeSettings):
         return self.second_stage.method
 
     @property
+    def paired(self) -> bool:
+        """Does the CycleGAN play no part?"""
+        return not self.translates
+
+    @property
     def translates(self) -> bool:
         """Is there a CycleGAN?"""
         return self.course in ("joint", "apart")

@@ -75,6 +75,11 @@ class TrainingSettings(RecipeSettings):
     source: SourceSettings = SourceSettings()
     degradation: DegradationSettings = DegradationSettings()
 
+    @property
+    def paired(self) -> bool:
+        """Are photographs of the source domain none of its business?"""
+        return self.data.source is None
+
     @model_validator(mode="after")
     def _networks_fit(self) -> "TrainingSettings":
         unit = 2**HALVINGS // 4
