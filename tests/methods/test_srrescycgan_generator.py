@@ -12,6 +12,7 @@ from upscale_cli.methods.srrescycgan.generator import (
     Generator,
     WeightNormed,
     _rounded,
+    context_features,
     noise_bound,
     projection_factor,
     residual,
@@ -45,17 +46,15 @@ def _weight(state: dict[str, Array], name: str) -> Array:
     return np.stack([g[i] * v[i] / math.sqrt((v[i] ** 2).sum()) for i in range(len(v))])
 
 
-def _convolution(x: Array, weight: Array, bias: Array, border: str = "reflect", apart: int = 1) -> Array:
-    """Cross-correlation of (C, H, W), continued beyond its border, with (C', C, k, k), taps `apart` pixels apart."""
+def _convolution(x: Array, weight: Array, bias: Array, border: str) -> Array:
+    """Cross-correlation of (C, H, W), continued beyond its border, with (C', C, k, k)."""
     size = weight.shape[-1]
     _, height, width = x.shape
-    margin = size // 2 * apart
-    x = np.pad(x, ((0, 0), (margin, margin), (margin, margin)), mode=border)
+    x = np.pad(x, ((0, 0), (size // 2,) * 2, (size // 2,) * 2), mode=border)
     out = np.zeros((len(weight), height, width)) + bias[:, None, None]
     for i in range(size):
         for j in range(size):
-            top, left = i * apart, j * apart
-            out += np.tensordot(weight[:, :, i, j], x[:, top : top + height, left : left + width], 1)
+            out += np.tensordot(weight[:, :, i, j], x[:, i : i + height, j : j + width], 1)
     return out
 
 
@@ -75,21 +74,27 @@ def _prelu(x: Array, slope: Array) -> Array:
     return np.where(x > 0, x, slope[:, None, None] * x)
 
 
-def _residual(generator: Generator, upsampled: Array) -> Array:
-    """Section 3.3 with the official code's particulars: (3, H, W) in [0, 255] -> (3, H, W)."""
+def _residual(generator: Generator, y: Array) -> Array:
+    """Section 3.3 with the official code's particulars: (3, h, w) in [0, 255] -> (3, 4h, 4w)."""
     state = {name: value.double().numpy() for name, value in generator.state_dict().items()}
-    x = _convolution(upsampled, _weight(state, "model.conv1"), state["model.conv1.bias"])
-    first, *others = (f"layer1.{block}" for block in range(generator.settings.blocks))
-    context = [f"context.{block}" for block in range(generator.settings.context_blocks)]
-    for block in (first, *context, *others):
-        name, before = f"model.{block}", x
-        how = ("edge", 4) if block in context else ("reflect", 1)
+
+    def through(x: Array, name: str, border: str) -> Array:
         for layer in (1, 2):
             x = _prelu(x, state[f"{name}.relu{layer}.weight"])
-            weight = _weight(state, f"{name}.conv{layer}")
-            x = _convolution(x, weight, state[f"{name}.conv{layer}.bias"], *how)
-        if block != first:  # which has no shortcut
-            x = x + before
+            x = _convolution(x, _weight(state, f"{name}.conv{layer}"), state[f"{name}.conv{layer}.bias"], border)
+        return x
+
+    def convolved(x: Array, name: str, border: str) -> Array:
+        return _convolution(x, _weight(state, name), state[f"{name}.bias"], border)
+
+    x = through(convolved(_upsampled(y), "model.conv1", "reflect"), "model.layer1.0", "reflect")  # no shortcut
+    if generator.settings.context_blocks:
+        context = convolved(y, "model.context.conv_in", "edge")
+        for block in range(generator.settings.context_blocks):
+            context = context + through(context, f"model.context.blocks.{block}", "edge")
+        x = x + _upsampled(convolved(context, "model.context.conv_out", "edge"))
+    for block in range(1, generator.settings.blocks):
+        x = x + through(x, f"model.layer1.{block}", "reflect")
     weight, bias = _weight(state, "model.conv_out"), state["model.conv_out.bias"]
     if generator.settings.decoder_padding == "zeros":
         return _transposed_convolution(x, weight, bias)
@@ -131,8 +136,9 @@ def test_residual(blocks, padding, context, size):
     settings = GeneratorSettings(features=4, blocks=blocks, decoder_padding=padding, context_blocks=context)
     generator, y = made_up(settings), picture(*size)
     with torch.no_grad():
-        got = residual(upsample(y), generator.kernels())[0].double().numpy()
-    expected = _residual(generator, _upsampled(y[0].double().numpy()))
+        kernels = generator.kernels()
+        got = residual(upsample(y), kernels, context=context_features(y, kernels))[0].double().numpy()
+    expected = _residual(generator, y[0].double().numpy())
     assert np.abs(expected).mean() > 10
     np.testing.assert_allclose(got, expected, atol=np.abs(expected).max() * 1e-5)
 
@@ -146,7 +152,7 @@ def test_context_blocks_begin_as_if_they_were_not_there_and_learn():
     made = generator(y)
     torch.testing.assert_close(made, plain(y), rtol=0, atol=0)
     made.mean().backward()
-    assert all(bool(block.conv2.weight_g.grad.abs().sum() > 0) for block in generator.model.context)
+    assert bool(generator.model.context.conv_out.weight_g.grad.abs().sum() > 0)
 
 
 @pytest.mark.parametrize(("padding", "flat"), [("zeros", False), ("reflect", True)])
@@ -161,7 +167,7 @@ def test_whole_generator_with_the_projection_active():
     """The residual is cut down to epsilon = exp(alpha) sigma sqrt(CHW - 1), subtracted, and the result clipped."""
     generator, y = made_up(alpha=0.0), picture(7, 9)
     up = _upsampled(y[0].double().numpy())
-    r = _residual(generator, up)
+    r = _residual(generator, y[0].double().numpy())
     sigma = _sigma(up)
     epsilon = sigma * math.sqrt(r.size - 1)
     expected = np.clip(up - r * epsilon / max(np.linalg.norm(r), epsilon), 0, 255)

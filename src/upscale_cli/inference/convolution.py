@@ -14,48 +14,38 @@ _LARGE = 200
 
 
 class Convolution(NamedTuple):
-    """A convolution's tensors, what it finds beyond the picture's border (`nn.Conv2d.padding_mode`), and how many
-    pixels its taps lie apart."""
+    """A convolution's tensors, and what it finds beyond the picture's border (`nn.Conv2d.padding_mode`)."""
 
     weight: Tensor
     bias: Tensor
     padding: str = "zeros"
-    dilation: int = 1
-
-    @property
-    def margin(self) -> int:
-        """Pixels that it reads on each side of one."""
-        return self.weight.shape[-1] // 2 * self.dilation
-
-    def valid(self, x: Tensor) -> Tensor:
-        """Of `x` (B, C, H, W), `margin` pixels fewer on each side."""
-        return F.conv2d(x, self.weight, self.bias, dilation=self.dilation)
 
 
 def convolve(x: Tensor, conv: Convolution, edges: Edges = WHOLE) -> Tensor:
     """A convolution that is padded beyond the picture's border and valid on inner sides."""
-    margin = conv.margin
-    if conv.padding != "zeros" and margin:
+    weight, bias, padding = conv
+    margin = weight.shape[-1] // 2
+    if padding != "zeros" and margin:
         if x.device.type == "cpu" and min(x.shape[2:]) >= _LARGE and not torch.is_grad_enabled():
             return _without_copy(x, conv, edges)
-        return conv.valid(padded(x, margin, edges, conv.padding))
+        return F.conv2d(padded(x, margin, edges, padding), weight, bias)
     if edges.left == edges.right and edges.top == edges.bottom:  # what the convolution itself can do, without a copy
-        border = (margin * edges.top, margin * edges.left)
-        return F.conv2d(x, conv.weight, conv.bias, padding=border, dilation=conv.dilation)
-    return conv.valid(padded(x, margin, edges))
+        return F.conv2d(x, weight, bias, padding=(margin * edges.top, margin * edges.left))
+    return F.conv2d(padded(x, margin, edges), weight, bias)
 
 
 def _without_copy(x: Tensor, conv: Convolution, edges: Edges) -> Tensor:
     """The same for large maps: with zeros beyond every side, then the pixels along borders anew."""
-    margin = conv.margin
-    out = inner(F.conv2d(x, conv.weight, conv.bias, padding=margin, dilation=conv.dilation), margin, edges)
+    weight, bias, padding = conv
+    margin = weight.shape[-1] // 2
+    out = inner(F.conv2d(x, weight, bias, padding=margin), margin, edges)
     for side, border in enumerate(edges):  # left, right, top, bottom
         if not border:
             continue
         axis, last = 2 if side >= 2 else 3, side % 2
         strip = x.narrow(axis, last * (x.shape[axis] - 2 * margin), 2 * margin)
         ends = Edges(*(edge and (n == side or n // 2 != side // 2) for n, edge in enumerate(edges)))
-        pixels = conv.valid(padded(strip, margin, ends, conv.padding))
+        pixels = F.conv2d(padded(strip, margin, ends, padding), weight, bias)
         out.narrow(axis, last * (out.shape[axis] - margin), margin).copy_(pixels)
     return out
 
@@ -64,7 +54,7 @@ def convolution_of(layer: nn.Module, dtype: torch.dtype = torch.float32) -> Conv
     """The tensors of an `nn.Conv2d` with a bias, in `dtype`; differentiable."""
     assert isinstance(layer, nn.Conv2d)
     assert layer.bias is not None
-    return Convolution(layer.weight.to(dtype), layer.bias.to(dtype), layer.padding_mode, int(layer.dilation[0]))
+    return Convolution(layer.weight.to(dtype), layer.bias.to(dtype), layer.padding_mode)
 
 
 def placed(tensors: Any, device: torch.device) -> Any:

@@ -16,7 +16,7 @@ from upscale_cli.methods.srrescycgan.generator import SCALE, Generator
 from upscale_cli.methods.srrescycgan.network import ProjectedNetwork
 from upscale_cli.networks.unit_range import UnitRange
 
-_BLOCK = re.compile(r"model\.(layer1|context)\.(\d+)\.")
+_BLOCK = re.compile(r"model\.(layer1|context\.blocks)\.(\d+)\.")
 
 
 def expected_tensors(options: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -30,7 +30,7 @@ def recognised(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any] | None:
     found = {match.groups() for name in shapes if (match := _BLOCK.match(name))}
     blocks = Counter(kind for kind, _ in found)
     sizes = {"features": shapes.get("model.conv1.bias", (0,))[0], "blocks": blocks["layer1"]}
-    options = sizes | {"context_blocks": blocks["context"]}
+    options = sizes | {"context_blocks": blocks["context.blocks"]}
     fits = all(sizes.values()) and borne_out(options, shapes) and expected_tensors(options) == dict(shapes)
     return options if fits else None
 

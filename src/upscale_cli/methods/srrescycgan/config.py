@@ -15,8 +15,8 @@ class GeneratorSettings(Settings):
     blocks: int = Field(default=5, ge=1)
     """Residual blocks between encoder and decoder (section 3.3: 5)."""
     context_blocks: int = Field(default=0, ge=0)
-    """Further residual blocks after the first one, whose taps lie an input pixel apart: each sees two input pixels
-    farther on every side (ours; the paper has none)."""
+    """Further residual blocks at the input's resolution, whose features join those behind the first block: each sees
+    two input pixels farther on every side (ours; the paper has none)."""
     noise_estimate: Literal["upsampled", "robust"] = "upsampled"
     """Where sigma comes from: the upsampled picture (official), or the robust estimate of this project's own models."""
     decoder_padding: Literal["zeros", "reflect"] = "zeros"

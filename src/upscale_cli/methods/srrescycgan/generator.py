@@ -21,6 +21,8 @@ from upscale_cli.methods.srrescycgan.config import GeneratorSettings
 from upscale_cli.methods.srrescycgan.noise import estimate_noise
 
 SCALE = 4
+JOIN = 2 + 2
+"""Output pixels that the encoder and the first block shrink an unpadded side by; behind them the context joins."""
 
 
 class Block(NamedTuple):
@@ -32,18 +34,32 @@ class Block(NamedTuple):
     conv2: Convolution
 
 
+class ContextKernels(NamedTuple):
+    """The context's tensors with weight normalisation folded."""
+
+    conv_in: Convolution
+    blocks: tuple[Block, ...]
+    conv_out: Convolution
+
+    @property
+    def radius(self) -> int:
+        """Receptive-field radius in input pixels."""
+        return 1 + 2 * len(self.blocks) + 1
+
+
 class Kernels(NamedTuple):
     """The network's tensors with weight normalisation folded."""
 
     conv1: Convolution
     blocks: tuple[Block, ...]
     conv_out: Convolution
+    context: ContextKernels | None = None
 
     @property
     def radius(self) -> int:
-        """Receptive-field radius in output pixels: what the convolutions shrink an unpadded side by."""
-        body = sum(block.conv1.margin + block.conv2.margin for block in self.blocks)
-        return self.conv1.margin + body + self.conv_out.margin
+        """Receptive-field radius in output pixels, but for the context's: what the convolutions shrink an unpadded side
+        by."""
+        return JOIN + 2 * (len(self.blocks) - 1) + 2
 
 
 class WeightNormed(nn.Module):
@@ -78,18 +94,29 @@ class BasicBlock(nn.Module):
         self.conv2 = WeightNormed(features, features, 3, features)
 
 
-class ResDNet(nn.Module):
-    """Encoder, residual blocks and decoder; only holds the parameters under their official names, and the context's."""
+class Context(nn.Module):
+    """Residual blocks at the input's resolution (ours; the paper has none); only holds the parameters.
 
-    def __init__(self, features: int, blocks: int, context: int = 0) -> None:
+    What it gives begins at zero, as if it were not there.
+    """
+
+    def __init__(self, features: int, blocks: int) -> None:
+        super().__init__()
+        self.conv_in = WeightNormed(features, 3, 3, features)
+        self.blocks = nn.Sequential(*(BasicBlock(features) for _ in range(blocks)))
+        self.conv_out = WeightNormed(features, features, 3, features)
+        nn.init.zeros_(self.conv_out.weight_g)
+        nn.init.zeros_(self.conv_out.bias)
+
+
+class ResDNet(nn.Module):
+    """Encoder, residual blocks and decoder; only holds the parameters under their official names."""
+
+    def __init__(self, features: int, blocks: int, context_blocks: int) -> None:
         super().__init__()
         self.conv1 = WeightNormed(features, 3, 5, features)
         self.layer1 = nn.Sequential(*(BasicBlock(features) for _ in range(blocks)))
-        self.context = nn.Sequential(*(BasicBlock(features) for _ in range(context)))
-        for block in self.context:  # which begins as if it were not there
-            assert isinstance(block, BasicBlock)
-            nn.init.zeros_(block.conv2.weight_g)
-            nn.init.zeros_(block.conv2.bias)
+        self.context = Context(features, context_blocks) if context_blocks else None
         # A transposed convolution in the official code: its first axis is the input channel.
         self.conv_out = WeightNormed(features, 3, 5, 3)
 
@@ -112,20 +139,19 @@ class Generator(nn.Module):
         body: dtype of the residual blocks. Encoder and decoder keep float32: this network amplifies rounding there.
         """
         model = self.model
-        begun, *others = (_block_tensors(block, body, "reflect") for block in model.layer1)
-        # A border of an input pixel's width cannot be mirrored in a picture that is no larger.
-        context = (_block_tensors(block, body, "replicate", dilation=SCALE) for block in model.context)
-        blocks = (begun, *context, *others)
+        blocks = _blocks_tensors(model.layer1, body, "reflect")
         # With stride 1 a transposed convolution is a convolution with the kernel turned by 180 degrees.
         last = model.conv_out.weight().flip(2, 3).transpose(0, 1)
         first = Convolution(model.conv1.weight(), model.conv1.bias, "reflect")
-        return Kernels(first, blocks, Convolution(last, model.conv_out.bias, self.settings.decoder_padding))
+        decoder = Convolution(last, model.conv_out.bias, self.settings.decoder_padding)
+        return Kernels(first, blocks, decoder, _context_tensors(model.context, body))
 
     def forward(self, y: Tensor, body: torch.dtype = torch.float32) -> Tensor:
         """x = clip(up(y) - projection(residual)), section 3.3."""
         upsampled = upsample(y)
         sigma = estimate_noise(y, self.settings.noise_estimate)
-        r = residual(upsampled, self.kernels(body))
+        kernels = self.kernels(body)
+        r = residual(upsampled, kernels, context=context_features(y, kernels))
         factor = projection_factor(residual_energy(r), sigma, self.alpha, r[0].numel())
         return (upsampled - r * factor.reshape(-1, 1, 1, 1)).clamp(0, 255)
 
@@ -135,20 +161,36 @@ def upsample(y: Tensor) -> Tensor:
     return F.interpolate(y, scale_factor=SCALE, mode="bilinear", align_corners=False)
 
 
-def residual(upsampled: Tensor, kernels: Kernels, edges: Edges = WHOLE) -> Tensor:
+def residual(upsampled: Tensor, kernels: Kernels, edges: Edges = WHOLE, context: Tensor | None = None) -> Tensor:
     """The decoder's output before the projection: what is to be taken away from the upsampled picture.
 
     upsampled: (B, 3, H, W) in [0, 255] -> (B, 3, H', W'), smaller by `kernels.radius` on each side that is not a border
     of the picture, H' and W' even.  The dtype of `kernels.blocks` is the body's; the other layers bring their own.
+    context: `context_features`, smaller than `upsampled` by JOIN on those sides.
     """
     x = convolve(upsampled.contiguous(memory_format=torch.channels_last), kernels.conv1, edges)
-    for number, (slope1, conv1, slope2, conv2) in enumerate(kernels.blocks):
-        x = x.to(slope1.dtype)
-        out = convolve(F.prelu(x, slope1), conv1, edges)
-        out = convolve(F.prelu(out, slope2), conv2, edges)
-        # The official first block has no shortcut.
-        x = out if number == 0 else out.add_(inner(x, conv1.margin + conv2.margin, edges))
+    first, *others = kernels.blocks
+    x = _through(x.to(first.slope1.dtype), first, edges)  # the official first block has no shortcut
+    if context is not None:
+        x = x + context
+    for block in others:
+        x = _through(x, block, edges).add_(inner(x, 2, edges))
     return _decode(x, kernels.conv_out, edges)
+
+
+def context_features(y: Tensor, kernels: Kernels, edges: Edges = WHOLE, excess: int = 0) -> Tensor | None:
+    """What joins the features behind the first block, enlarged as the picture is; None where there is no context.
+
+    y: (B, 3, h, w) in [0, 255] -> (B, features, 4 h', 4 w'), h' and w' smaller by `kernels.context.radius`, and then by
+    `excess` output pixels, on each side that is not a border of the picture.
+    """
+    if kernels.context is None:
+        return None
+    conv_in, blocks, conv_out = kernels.context
+    x = convolve(y.contiguous(memory_format=torch.channels_last), conv_in, edges).to(conv_out.weight.dtype)
+    for block in blocks:
+        x = _through(x, block, edges).add_(inner(x, 2, edges))
+    return inner(upsample(convolve(x, conv_out, edges)), excess, edges)
 
 
 def residual_energy(r: Tensor) -> Tensor:
@@ -170,24 +212,45 @@ def noise_bound(sigma: Tensor, alpha: Tensor, size: int) -> Tensor:
     return torch.exp(alpha.double()) * sigma.double() * math.sqrt(size - 1)
 
 
-def _block_tensors(block: nn.Module, dtype: torch.dtype, padding: str, dilation: int = 1) -> Block:
-    """A block's tensors with weight normalisation folded."""
-    assert isinstance(block, BasicBlock)
-    slope1, slope2 = (relu.weight.to(dtype) for relu in (block.relu1, block.relu2))
-    conv1, conv2 = (
-        Convolution(layer.weight().to(dtype), layer.bias.to(dtype), padding, dilation)
-        for layer in (block.conv1, block.conv2)
+def _through(x: Tensor, block: Block, edges: Edges) -> Tensor:
+    """A block without its shortcut."""
+    out = convolve(F.prelu(x, block.slope1), block.conv1, edges)
+    return convolve(F.prelu(out, block.slope2), block.conv2, edges)
+
+
+def _context_tensors(context: Context | None, dtype: torch.dtype) -> ContextKernels | None:
+    if context is None:
+        return None
+    # An input pixel's width cannot be mirrored in a picture that is no larger.
+    border = "replicate"
+    first, last = (
+        _folded(conv, kind, border) for conv, kind in ((context.conv_in, torch.float32), (context.conv_out, dtype))
     )
-    return Block(slope1, conv1, slope2, conv2)
+    return ContextKernels(first, _blocks_tensors(context.blocks, dtype, border), last)
+
+
+def _blocks_tensors(blocks: nn.Sequential, dtype: torch.dtype, border: str) -> tuple[Block, ...]:
+    return tuple(_block_tensors(block, dtype, border) for block in blocks if isinstance(block, BasicBlock))
+
+
+def _block_tensors(block: BasicBlock, dtype: torch.dtype, border: str) -> Block:
+    slope1, slope2 = (relu.weight.to(dtype) for relu in (block.relu1, block.relu2))
+    return Block(slope1, _folded(block.conv1, dtype, border), slope2, _folded(block.conv2, dtype, border))
+
+
+def _folded(layer: WeightNormed, dtype: torch.dtype, border: str) -> Convolution:
+    """A convolution with its weight normalisation folded."""
+    return Convolution(layer.weight().to(dtype), layer.bias.to(dtype), border)
 
 
 def _decode(x: Tensor, conv: Convolution, edges: Edges) -> Tensor:
     """The last convolution, (B, features, H, W) -> (B, 3, H', W') float32; H' and W' are even."""
-    if conv.weight.requires_grad:
+    weight, bias, padding = conv
+    if weight.requires_grad:
         return convolve(x.float(), conv, edges)
-    kernels = _of_four_pixels(_rounded(conv.weight, x.dtype)).contiguous(memory_format=torch.channels_last)
-    x = padded(x, conv.margin, edges, "constant" if conv.padding == "zeros" else conv.padding)
-    return F.pixel_shuffle(F.conv2d(x, kernels, stride=2), 2).float() + conv.bias.reshape(1, 3, 1, 1)
+    kernels = _of_four_pixels(_rounded(weight, x.dtype)).contiguous(memory_format=torch.channels_last)
+    x = padded(x, weight.shape[-1] // 2, edges, "constant" if padding == "zeros" else padding)
+    return F.pixel_shuffle(F.conv2d(x, kernels, stride=2), 2).float() + bias.reshape(1, 3, 1, 1)
 
 
 def _rounded(weight: Tensor, dtype: torch.dtype) -> Tensor:

@@ -10,9 +10,11 @@ from upscale_cli.inference.convolution import placed
 from upscale_cli.inference.device import Placement
 from upscale_cli.inference.tiling import Frame
 from upscale_cli.methods.srrescycgan.generator import (
+    JOIN,
     SCALE,
     Generator,
     Kernels,
+    context_features,
     projection_factor,
     residual,
     residual_energy,
@@ -38,6 +40,12 @@ class ProjectedNetwork:
         # What the convolutions eat, and the half of an input pixel at a tile's end that bilinear upsampling gets wrong
         # there for want of a neighbour; in whole input pixels.
         self.halo = math.ceil((self._kernels.radius + SCALE // 2) / SCALE)
+        self._excess = 0
+        if self._kernels.context is not None:
+            behind = self._kernels.radius - JOIN
+            more = math.ceil((behind + SCALE // 2) / SCALE)
+            self.halo = self._kernels.context.radius + more
+            self._excess = SCALE * more - behind
 
     def tile_bytes(self, height: int, width: int) -> int:
         """Three feature maps are alive at once, and the float32 encoder's output."""
@@ -55,7 +63,8 @@ class ProjectedNetwork:
         kernels = self._kernels
         upsampled, margins = trimmed(upsample(x * 255), frame, kernels.radius, SCALE)
         upsampled = upsampled.contiguous(memory_format=torch.channels_last)
-        return cropped(residual(upsampled, kernels, frame.edges), margins).contiguous()
+        context = context_features(x * 255, kernels, frame.edges, self._excess)
+        return cropped(residual(upsampled, kernels, frame.edges, context), margins).contiguous()
 
     def contribution(self, partial: Tensor) -> Tensor:
         """||r||^2, (B,)."""
