@@ -329,6 +329,20 @@ def test_a_run_starts_from_a_model(tmp_path: Path):
     assert all(torch.allclose(before[name], after[name], atol=1e-7) for name in before)
 
 
+def test_a_start_may_lack_what_begins_as_if_it_were_not_there(tmp_path: Path):
+    first = _train(write_recipe(tmp_path), output=tmp_path / "first", overrides=["max_steps=2"]).outcome
+    assert first is not None
+    overrides = [f"start={first.exported}", "generator.context_blocks=2", "max_steps=1", "ema=0", "optimiser.lr=1e-30"]
+    second = _train(write_recipe(tmp_path), output=tmp_path / "second", overrides=overrides).outcome
+    assert second is not None
+    before, after = (load_file(outcome.exported) for outcome in (first, second))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert {name.rpartition("blocks")[0] for name in after.keys() - before.keys()} == {"", "model.context."}
+    deeper = [f"start={second.exported}", "generator.context_blocks=3"]
+    with pytest.raises(WeightsError, match=r"8 missing: model\.context\.blocks\.2"):
+        _train(write_recipe(tmp_path), output=tmp_path / "third", overrides=deeper)
+
+
 def test_a_start_of_another_shape_names_the_tensor(tmp_path: Path):
     first = _train(write_recipe(tmp_path), output=tmp_path / "first", overrides=["max_steps=1"])
     assert first.outcome is not None

@@ -227,9 +227,11 @@ def _begin_from(start: str, trainable: Trainable, settings: RecipeSettings) -> N
             f"start = {start}: is a {model.method} model, this recipe trains {settings.exported_method}", "name another"
         )
     network = trainable.network.generator if isinstance(trainable.network, UnitRange) else trainable.network
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    require_tensors(model.state, expected, f"start = {start}")
-    network.load_state_dict(model.state)
+    new = network.state_dict()
+    added = {name: new[name] for name in new if name.startswith(getattr(network, "additions", ()))}
+    state = model.state if added.keys() & model.state.keys() else added | dict(model.state)
+    require_tensors(state, {name: tuple(value.shape) for name, value in new.items()}, f"start = {start}")
+    network.load_state_dict(state)
 
 
 def _check_translates(settings: RecipeSettings) -> None:

@@ -113,10 +113,11 @@ class RecipeSettings(Settings):
     """Decides the first weights and every batch."""
     start: str | None = Field(default=None, examples=["srrescycgan-generic"])
     """Model that the network starts from, by name or as a file (from the current folder); left out, from new weights.
+    It may lack what begins as if it were not there (SRResCycGAN's context).
     SRResCycGAN goes on from a pretrained generator for its challenge entry (section 4.5)."""
     teacher: str | None = Field(default=None, examples=["rwsr-psnr"])
     """Trained model, by name or as a file, whose pictures of the low-resolution patches are learned from beside the
-    photographs: fewer steps, and nothing that it has not. Ours (knowledge distillation); left out, none."""
+    photographs. Ours (knowledge distillation; Hinton et al., 2015); left out, none."""
     teacher_share: float = Field(default=0.8, gt=0, le=1)
     """How much of what is learned from is the teacher's. Ours."""
     max_steps: int = Field(default=51_000, ge=1)

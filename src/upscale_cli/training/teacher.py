@@ -1,8 +1,7 @@
 """Learning from a trained network beside the photographs (knowledge distillation; Hinton, Vinyals and Dean, 2015).
 
 A photograph is one of many that its low-resolution patch could have come from, and the gradient of a batch says as much
-about which one as about what they have in common. A network that has learned from many says the latter alone: another
-one comes near it in fewer steps.
+about which one as about what they have in common. A network that has learned from many says the latter alone.
 """
 
 from collections.abc import Mapping

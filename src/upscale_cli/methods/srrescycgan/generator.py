@@ -8,7 +8,7 @@ picture's result.
 """
 
 import math
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -123,6 +123,9 @@ class ResDNet(nn.Module):
 
 class Generator(nn.Module):
     """G_SR with the official parameter names; (B, 3, h, w) RGB in [0, 255] -> (B, 3, 4h, 4w) in [0, 255]."""
+
+    additions: ClassVar[tuple[str, ...]] = ("model.context.",)
+    """Tensors that begin as if they were not there: the others' weights are those of a network without them."""
 
     def __init__(self, settings: GeneratorSettings | None = None) -> None:
         super().__init__()
