@@ -12,7 +12,7 @@ from upscale_cli.methods.srrescycgan.generator import (
     Generator,
     WeightNormed,
     _rounded,
-    context_features,
+    join,
     noise_bound,
     projection_factor,
     residual,
@@ -88,18 +88,31 @@ def _residual(generator: Generator, y: Array) -> Array:
         return _convolution(x, _weight(state, name), state[f"{name}.bias"], border)
 
     x = through(convolved(_upsampled(y), "model.conv1", "reflect"), "model.layer1.0", "reflect")  # no shortcut
+    image = np.zeros((3, *x.shape[1:]))
     if generator.settings.context_blocks:
         context = convolved(y, "model.context.conv_in", "edge")
         for block in range(generator.settings.context_blocks):
             context = context + through(context, f"model.context.blocks.{block}", "edge")
         x = x + _upsampled(convolved(context, "model.context.conv_out", "edge"))
+        image = _shuffled(convolved(context, "model.context.conv_image", "edge"))
     for block in range(1, generator.settings.blocks):
         x = x + through(x, f"model.layer1.{block}", "reflect")
     weight, bias = _weight(state, "model.conv_out"), state["model.conv_out.bias"]
     if generator.settings.decoder_padding == "zeros":
-        return _transposed_convolution(x, weight, bias)
+        return _transposed_convolution(x, weight, bias) + image
     x = np.pad(x, ((0, 0), (2, 2), (2, 2)), mode="reflect")
-    return _transposed_convolution(x, weight, bias)[:, 2:-2, 2:-2]
+    return _transposed_convolution(x, weight, bias)[:, 2:-2, 2:-2] + image
+
+
+def _shuffled(x: Array) -> Array:
+    """Sixteen features of an input pixel are the rows of its four by four output pixels: (48, h, w) -> (3, 4h, 4w)."""
+    _, height, width = x.shape
+    out = np.zeros((3, 4 * height, 4 * width))
+    for c in range(3):
+        for i in range(4):
+            for j in range(4):
+                out[c, i::4, j::4] = x[16 * c + 4 * i + j]
+    return out
 
 
 def _upsampled(y: Array) -> Array:
@@ -137,7 +150,7 @@ def test_residual(blocks, padding, context, size):
     generator, y = made_up(settings), picture(*size)
     with torch.no_grad():
         kernels = generator.kernels()
-        got = residual(upsample(y), kernels, context=context_features(y, kernels))[0].double().numpy()
+        got = residual(upsample(y), kernels, context=join(y, kernels))[0].double().numpy()
     expected = _residual(generator, y[0].double().numpy())
     assert np.abs(expected).mean() > 10
     np.testing.assert_allclose(got, expected, atol=np.abs(expected).max() * 1e-5)
@@ -152,7 +165,8 @@ def test_context_blocks_begin_as_if_they_were_not_there_and_learn():
     made = generator(y)
     torch.testing.assert_close(made, plain(y), rtol=0, atol=0)
     made.mean().backward()
-    assert bool(generator.model.context.conv_out.weight_g.grad.abs().sum() > 0)
+    for last in (generator.model.context.conv_out, generator.model.context.conv_image):
+        assert bool(last.weight_g.grad.abs().sum() > 0)
 
 
 @pytest.mark.parametrize(("padding", "flat"), [("zeros", False), ("reflect", True)])

@@ -40,11 +40,20 @@ class ContextKernels(NamedTuple):
     conv_in: Convolution
     blocks: tuple[Block, ...]
     conv_out: Convolution
+    conv_image: Convolution
 
     @property
     def radius(self) -> int:
         """Receptive-field radius in input pixels."""
         return 1 + 2 * len(self.blocks) + 1
+
+
+class Joined(NamedTuple):
+    """What the context adds: (B, features, H, W) behind the first block, and (B, 3, H, W) in [0, 255] behind the last
+    layer, at the output's resolution."""
+
+    features: Tensor
+    image: Tensor
 
 
 class Kernels(NamedTuple):
@@ -105,8 +114,10 @@ class Context(nn.Module):
         self.conv_in = WeightNormed(features, 3, 3, features)
         self.blocks = nn.Sequential(*(BasicBlock(features) for _ in range(blocks)))
         self.conv_out = WeightNormed(features, features, 3, features)
-        nn.init.zeros_(self.conv_out.weight_g)
-        nn.init.zeros_(self.conv_out.bias)
+        self.conv_image = WeightNormed(3 * SCALE * SCALE, features, 3, 3 * SCALE * SCALE)
+        for last in (self.conv_out, self.conv_image):
+            nn.init.zeros_(last.weight_g)
+            nn.init.zeros_(last.bias)
 
 
 class ResDNet(nn.Module):
@@ -154,7 +165,7 @@ class Generator(nn.Module):
         upsampled = upsample(y)
         sigma = estimate_noise(y, self.settings.noise_estimate)
         kernels = self.kernels(body)
-        r = residual(upsampled, kernels, context=context_features(y, kernels))
+        r = residual(upsampled, kernels, context=join(y, kernels))
         factor = projection_factor(residual_energy(r), sigma, self.alpha, r[0].numel())
         return (upsampled - r * factor.reshape(-1, 1, 1, 1)).clamp(0, 255)
 
@@ -164,36 +175,40 @@ def upsample(y: Tensor) -> Tensor:
     return F.interpolate(y, scale_factor=SCALE, mode="bilinear", align_corners=False)
 
 
-def residual(upsampled: Tensor, kernels: Kernels, edges: Edges = WHOLE, context: Tensor | None = None) -> Tensor:
+def residual(upsampled: Tensor, kernels: Kernels, edges: Edges = WHOLE, context: Joined | None = None) -> Tensor:
     """The decoder's output before the projection: what is to be taken away from the upsampled picture.
 
     upsampled: (B, 3, H, W) in [0, 255] -> (B, 3, H', W'), smaller by `kernels.radius` on each side that is not a border
     of the picture, H' and W' even.  The dtype of `kernels.blocks` is the body's; the other layers bring their own.
-    context: `context_features`, smaller than `upsampled` by JOIN on those sides.
+    context: of `join`, smaller than `upsampled` by JOIN on those sides.
     """
     x = convolve(upsampled.contiguous(memory_format=torch.channels_last), kernels.conv1, edges)
     first, *others = kernels.blocks
     x = _through(x.to(first.slope1.dtype), first, edges)  # the official first block has no shortcut
     if context is not None:
-        x = x + context
+        x = x + context.features
     for block in others:
         x = _through(x, block, edges).add_(inner(x, 2, edges))
-    return _decode(x, kernels.conv_out, edges)
+    r = _decode(x, kernels.conv_out, edges)
+    return r if context is None else r + inner(context.image, kernels.radius - JOIN, edges)
 
 
-def context_features(y: Tensor, kernels: Kernels, edges: Edges = WHOLE, excess: int = 0) -> Tensor | None:
-    """What joins the features behind the first block, enlarged as the picture is; None where there is no context.
+def join(y: Tensor, kernels: Kernels, edges: Edges = WHOLE, excess: int = 0) -> Joined | None:
+    """What the context adds to `residual`: features enlarged as the picture is, and an image by sub-pixel convolution
+    (Shi et al., CVPR 2016); None where there is no context.
 
-    y: (B, 3, h, w) in [0, 255] -> (B, features, 4 h', 4 w'), h' and w' smaller by `kernels.context.radius`, and then by
-    `excess` output pixels, on each side that is not a border of the picture.
+    y: (B, 3, h, w) in [0, 255] -> 4 h' by 4 w', h' and w' smaller by `kernels.context.radius`, and then by `excess`
+    output pixels, on each side that is not a border of the picture.
     """
     if kernels.context is None:
         return None
-    conv_in, blocks, conv_out = kernels.context
+    conv_in, blocks, conv_out, conv_image = kernels.context
     x = convolve(y.contiguous(memory_format=torch.channels_last), conv_in, edges).to(conv_out.weight.dtype)
     for block in blocks:
         x = _through(x, block, edges).add_(inner(x, 2, edges))
-    return inner(upsample(convolve(x, conv_out, edges)), excess, edges)
+    features = upsample(convolve(x, conv_out, edges))
+    image = F.pixel_shuffle(convolve(x.float(), conv_image, edges), SCALE)
+    return Joined(inner(features, excess, edges), inner(image, excess, edges))
 
 
 def residual_energy(r: Tensor) -> Tensor:
@@ -226,10 +241,9 @@ def _context_tensors(context: Context | None, dtype: torch.dtype) -> ContextKern
         return None
     # An input pixel's width cannot be mirrored in a picture that is no larger.
     border = "replicate"
-    first, last = (
-        _folded(conv, kind, border) for conv, kind in ((context.conv_in, torch.float32), (context.conv_out, dtype))
-    )
-    return ContextKernels(first, _blocks_tensors(context.blocks, dtype, border), last)
+    first, image = (_folded(conv, torch.float32, border) for conv in (context.conv_in, context.conv_image))
+    features = _folded(context.conv_out, dtype, border)
+    return ContextKernels(first, _blocks_tensors(context.blocks, dtype, border), features, image)
 
 
 def _blocks_tensors(blocks: nn.Sequential, dtype: torch.dtype, border: str) -> tuple[Block, ...]:

@@ -14,7 +14,7 @@ from upscale_cli.methods.srrescycgan.generator import (
     SCALE,
     Generator,
     Kernels,
-    context_features,
+    join,
     projection_factor,
     residual,
     residual_energy,
@@ -63,7 +63,7 @@ class ProjectedNetwork:
         kernels = self._kernels
         upsampled, margins = trimmed(upsample(x * 255), frame, kernels.radius, SCALE)
         upsampled = upsampled.contiguous(memory_format=torch.channels_last)
-        context = context_features(x * 255, kernels, frame.edges, self._excess)
+        context = join(x * 255, kernels, frame.edges, self._excess)
         return cropped(residual(upsampled, kernels, frame.edges, context), margins).contiguous()
 
     def contribution(self, partial: Tensor) -> Tensor:
