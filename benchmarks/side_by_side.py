@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from sheet import Pixels, laid_out
 
@@ -44,7 +44,7 @@ def place(picture: str) -> tuple[Path, tuple[int, int] | None]:
 def row(path: Path, corner: tuple[int, int] | None, models: list[str], side: int) -> list[Pixels]:
     """Bicubic and every model, from left to right, each (4 side, 4 side, 3)."""
     with Image.open(path) as picture:
-        small = picture.convert("RGB")
+        small = ImageOps.exif_transpose(picture).convert("RGB")  # as the models see it
     top, left = corner or ((small.height - side) // 2, (small.width - side) // 2)
     rows, columns = slice(4 * max(top, 0), 4 * (top + side)), slice(4 * max(left, 0), 4 * (left + side))
     large = small.resize((4 * small.width, 4 * small.height), Image.Resampling.BICUBIC)
