@@ -48,9 +48,10 @@ class ProjectedNetwork:
             self._excess = SCALE * more - behind
 
     def tile_bytes(self, height: int, width: int) -> int:
-        """Three feature maps are alive at once, and the float32 encoder's output."""
+        """Three feature maps are alive at once, the context's if there is one, and the float32 encoder's output."""
         features = self._settings.features * SCALE * SCALE * height * width
-        return features * (3 * self._itemsize + 4)
+        maps = 3 if self._kernels.context is None else 4
+        return features * (maps * self._itemsize + 4)
 
     def measure(self, picture: Tensor) -> Tensor:
         """sigma in grey levels, (1,)."""
