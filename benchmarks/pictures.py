@@ -1,10 +1,11 @@
 """Draws the pictures of docs/pictures: parts of photographs, made worse and upscaled again, side by side.
 
-python benchmarks/pictures.py run fusion unpaired zeroshot -o FOLDER [--to docs/pictures]
+python benchmarks/pictures.py run fusion unpaired translations zeroshot -o FOLDER [--to docs/pictures]
 
 The photographs are those that scikit-image carries: astronaut (NASA, public domain), chelsea (Stéfan van der Walt,
 CC0), coffee (Rachel Michetti, CC0) and rocket (SpaceX, public domain). FOLDER keeps what is made on the way, and
-`zeroshot`, which takes ten minutes, goes on from there.
+`zeroshot`, which takes ten minutes, and `translations`, half an hour, go on from there. The latter learns from
+photographs that you put into FOLDER/translations/train.
 """
 
 import argparse
@@ -17,11 +18,13 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
+import translations as figure3
 import zeroshot_quality
 from commands import upscale
 from sheet import Pixels, laid_out
 from upscale_cli.degradation.pipeline import DegradationSettings, degrade
 from upscale_cli.degradation.recipes import RECIPES
+from upscale_cli.training.validation import LARGEST
 
 SCALE = 4
 SIDE = 224
@@ -67,6 +70,9 @@ RUN = [
 ]
 FUSION = [Part("rocket", 190, 220, PHONE, light=0.5), Part("coffee", 90, 270, PHONE, light=0.3)]
 UNPAIRED = [Part("astronaut", 20, 130, MILD), Part("coffee", 90, 270, MILD)]
+TRANSLATIONS = {"astronaut": (10, 30), "chelsea": (20, 20), "coffee": (20, 30)}
+"""By photograph, the upper left corner of the part shown, in pixels of low resolution."""
+TRANSLATIONS_SIDE, ENLARGED = 56, 3
 ZEROSHOT = [Part("chelsea", 60, 130), Part("coffee", 100, 350)]
 ZEROSHOT_SIDE = 144
 
@@ -107,6 +113,18 @@ def unpaired(folder: Path) -> Pixels:
     return laid_out(by_models(UNPAIRED, ["cyclesr", "cyclesrgan", "rwsr-psnr"], folder))
 
 
+def translations(folder: Path) -> Pixels:
+    """Of each photograph the bicubic reduction, G_s2r's after the steps apart and by lambda_mse, and the true one."""
+    photographs = {name: Part(name, 0, 0).shown(Part(name, 0, 0).original(), LARGEST) for name in TRANSLATIONS}
+    shown = figure3.looks(photographs, folder)
+    print(figure3.table(shown))
+    rows = []
+    for number, (top, left) in enumerate(TRANSLATIONS.values()):
+        part = np.s_[top : top + TRANSLATIONS_SIDE, left : left + TRANSLATIONS_SIDE]
+        rows.append([pictures[number][part].repeat(ENLARGED, 0).repeat(ENLARGED, 1) for pictures in shown.values()])
+    return laid_out(rows)
+
+
 def zeroshot(folder: Path) -> Pixels:
     """Bicubic, DualSR as published, the default and the photograph, x2."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,6 +142,7 @@ SHEETS: dict[str, Callable[[Path], Pixels]] = {
     "run": run,
     "fusion": fusion,
     "unpaired": unpaired,
+    "translations": translations,
     "zeroshot": zeroshot,
 }
 

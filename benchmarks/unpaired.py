@@ -6,7 +6,7 @@ PICTURES, sharp ones, are halved by name (section "Data"): the first half are th
 degraded copies are used, as photos of low resolution.  Every column is `upscale train` of the same recipe with another
 course, the same number of steps of the super-resolution network on what the column learns from; Cycle+SR's CycleGAN has
 as many before.  TEST is degraded alike and measured by `upscale evaluate` as the paper does.  Whatever stops it, the
-same command goes on from there.  Figure 3 is the `translations` of runs with another `--set loss.mse=`.
+same command goes on from there.
 """
 
 import argparse
@@ -113,8 +113,13 @@ def halve(pictures: Path, good: Path, others: Path) -> None:
 def degrade(track: str, folder: Path, test: Path) -> None:
     """Low resolution of everything: of the good pictures for SR_paired alone."""
     for sharp, low in ((folder.parent / "good", "partners"), (folder.parent / "others", "photos"), (test, "test")):
-        upscale("degrade", f"{sharp}/", "-o", folder / low, "--recipe", track, "--quiet")
+        spoil(track, sharp, folder / low)
     align(folder.parent / "good", folder / "partners", folder / "aligned")
+
+
+def spoil(track: str, sharp: Path, low: Path) -> None:
+    """Low resolution of the pictures in `sharp`."""
+    upscale("degrade", f"{sharp}/", "-o", low, "--recipe", track, "--quiet")
 
 
 def align(good: Path, low: Path, aligned: Path) -> None:
@@ -171,7 +176,7 @@ def row(track: str, measured: Sequence[Mapping[str, Any]]) -> str:
     return f"| {track} | " + " | ".join(f"{score['psnr']:.2f} / {score['ssim']:.4f}" for score in scores) + " |"
 
 
-def parse() -> argparse.Namespace:
+def parse(typed: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", type=Path)
@@ -195,7 +200,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--minutes", type=float, help="save and stop then")
     parser.add_argument("--write", type=Path, help="the page whose table is replaced")
-    return parser.parse_args()
+    return parser.parse_args(typed)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ python benchmarks/zeroshot.py [--steps 8] [--rounds 3] [--device cpu] [--write d
 
 All in one process and in turn (A B C A B C ...), medians over all rounds, because machines drift. (a) is
 `zeroshot_plain.py`. `--recipe paper` is the same mathematics: it composes the downsampler's one kernel and runs that
-instead of its layers; with `--precision bf16` that is the format of the upsampler's convolutions. `quick` is the
+instead of its layers; with `--precision bf16` that is the format of the upsampler's gradients. `quick` is the
 default's step, of which there are fewer. The picture is a photograph from scikit-image's wheel.
 """
 

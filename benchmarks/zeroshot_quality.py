@@ -4,7 +4,7 @@ python benchmarks/zeroshot_quality.py PICTURES... -o FOLDER [--side 144] [--colu
     [--write docs/benchmarks.md] [--sheet SHEET.png]
 
 The middle of each picture, SIDE pixels a side at most, is made half as large by a kernel of its own, and enlarged
-again: by DualSR as published (`paper`, and `paper bf16` with the convolutions in bfloat16), by the program's
+again: by DualSR as published (`paper`, and `paper bf16` with the gradients in bfloat16), by the program's
 default (`quick`), by the same with the kernel given (`true kernel`) and by the network that the default begins with
 (`start`). PSNR and SSIM on luminance, 2 pixels of border left out, and how like the estimated kernel is to the true one
 (cosine). --seed decides the first weights and the patches, not the crops nor their kernels; each has a FOLDER of its

@@ -57,7 +57,7 @@ class AdaptationSettings(Settings):
     patch: int = Field(default=128, ge=32, multiple_of=4)
     """Side of the patches y; those of x have half of it (section 4: 128 and 64). Course forward: of x."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Of the upsampler's convolutions while it learns."""
+    """Of the gradients of the upsampler's convolutions; what they compute is float32's."""
     ema: float = Field(default=0.0, ge=0, lt=1)
     """Decay of the averaged weights of G_UP, which are what is used; 0 for the last ones, as in the paper."""
     save_every: int = Field(default=100, ge=1)

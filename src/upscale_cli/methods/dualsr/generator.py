@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from upscale_cli.inference.borders import padded
 from upscale_cli.inference.tiling import Edges
 from upscale_cli.methods.dualsr.config import SCALE, GeneratorSettings
-from upscale_cli.networks.reduced_precision import reduced
+from upscale_cli.networks.reduced_gradients import convolved
 
 DEPTH = 8
 """3x3 convolutions, and so the receptive field's radius in output pixels."""
@@ -39,12 +39,11 @@ class Generator(nn.Module):
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, body: torch.dtype = torch.float32) -> Tensor:
-        """up(x) + residual, the convolutions in the number format `body`."""
+        """up(x) + residual, in float32; the gradients of the convolutions in the number format `body`."""
+        convolutions = [layer for layer in self.model if isinstance(layer, nn.Conv2d)]
         for done in range(self._passes):
             upsampled = upsample(x.clamp(0, 1) if done else x)
-            with reduced(x, body):
-                residual: Tensor = self.model(upsampled)
-            x = upsampled + residual.float()
+            x = upsampled + convolved(upsampled, convolutions, body)
         return x
 
     def residual(self, upsampled: Tensor, edges: Edges) -> Tensor:
