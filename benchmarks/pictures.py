@@ -4,7 +4,7 @@ python benchmarks/pictures.py run fusion unpaired translations zeroshot -o FOLDE
 
 The photographs are those that scikit-image carries: astronaut (NASA, public domain), chelsea (Stéfan van der Walt,
 CC0), coffee (Rachel Michetti, CC0) and rocket (SpaceX, public domain). FOLDER keeps what is made on the way, and
-`zeroshot`, which takes ten minutes, and `translations`, half an hour, go on from there. The latter learns from
+`zeroshot` and `translations`, which take ten minutes each, go on from there. The latter learns from
 photographs that you put into FOLDER/translations/train.
 """
 
