@@ -107,10 +107,10 @@ def main() -> None:
         lines.append(row(name, *measured(pictures, fault)))
         print(lines[-1], flush=True)
     each = (time.perf_counter() - started) / len(pictures) / len(cases())
-    what = f"{len(pictures)} pictures of {arguments.folder.name}, {each:.2f} s for each with its spoiling"
-    table = "\n".join(
-        [f"Measured {datetime.now(UTC):%Y-%m-%d} by `python benchmarks/estimates.py`: {what}.", "", *lines]
-    )
+    name = arguments.folder.name
+    what = f"{len(pictures)} pictures of {name}, {each:.2f} s for each with its spoiling"
+    command = f"python benchmarks/estimates.py {name}"
+    table = "\n".join([f"Measured {datetime.now(UTC):%Y-%m-%d} by `{command}`: {what}.", "", *lines])
     if arguments.write:
         write(arguments.write, "estimates", table)
 

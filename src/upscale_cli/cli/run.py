@@ -18,7 +18,10 @@ _FUSION = "Fusion"
 """The panel of --help for fusion's options."""
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
-_Scale = Annotated[float | None, typer.Option("-s", "--scale", help="By how much; other than x4 is resampled from x4.")]
+_Scale = Annotated[
+    float | None,
+    typer.Option("-s", "--scale", help="By how much; other than the model's own x4 (dualsr-start: x2) is resampled."),
+]
 _Width = Annotated[int | None, typer.Option("--width", help="Output width in pixels, instead of a scale.")]
 _Height = Annotated[int | None, typer.Option("--height", help="Output height in pixels, instead of a scale.")]
 _Projection = Annotated[

@@ -89,6 +89,15 @@ _Resume = Annotated[
         rich_help_panel=_LEARNING,
     ),
 ]
+_Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="|".join(options.PRECISIONS),
+        help="Of the enlargement, as in upscale run. bf16 also rounds gradients while learning, which auto does with "
+        "quick and not with paper.",
+    ),
+]
 _Suffix = Annotated[str | None, typer.Option("--suffix", help="Behind the name, instead of _x2_dualsr.")]
 
 
@@ -108,7 +117,7 @@ def zeroshot_command(
     tile: options.Tile = "auto",
     memory: options.Memory = None,
     device: options.Device = "auto",
-    precision: options.Precision = "auto",
+    precision: _Precision = "auto",
     output_format: options.Format = None,
     quality: options.Quality = None,
     suffix: _Suffix = None,

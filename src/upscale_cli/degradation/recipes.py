@@ -1,4 +1,4 @@
-"""Degradations by name: those of the papers, and the one that the bundled model was trained on."""
+"""Degradations by name: those of the papers, and those that bundled models were trained on."""
 
 import difflib
 from pathlib import Path
