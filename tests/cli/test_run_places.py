@@ -114,6 +114,16 @@ def test_what_earlier_runs_made_is_no_input(run: Run, folder: Path) -> None:
     assert (folder / "a_x4_small_x1_small.png").exists()
 
 
+def test_what_zeroshot_made_is_no_input(run: Run, folder: Path) -> None:
+    for name in ("a.png", "a_x2_dualsr.png", "b_x2_dualsr.png"):
+        draw(folder / name)
+    ended = run(".")
+    assert "left out, as outputs of the others: a_x2_dualsr.png" in ended.err
+    assert set(tree(folder)) == {*("a.png", "a_x2_dualsr.png", "b_x2_dualsr.png")} | {
+        *("a_x4_small.png", "b_x2_dualsr_x4_small.png")
+    }
+
+
 def test_a_picture_that_is_named_is_left_out_only_if_it_is_an_output(run: Run, folder: Path) -> None:
     for name in ("a.png", "a_x2_small.png"):
         draw(folder / name)

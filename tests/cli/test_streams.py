@@ -47,6 +47,22 @@ def test_a_reader_that_has_enough_ends_the_command_quietly(folder: Path) -> None
     assert shell(command, folder) == (141, "")
 
 
+def test_a_reader_that_has_enough_of_a_picture_ends_the_command_quietly(folder: Path, small_model: Path) -> None:
+    (picture,) = processes.draw_batch(folder, 1, side=150)  # larger than a pipe holds
+    command = f"{UPSCALE} run {picture.name} -q --model {small_model} -o - | head -c 9 >start; exit ${{PIPESTATUS[0]}}"
+    assert shell(command, folder) == (141, "")
+    assert (folder / "start").read_bytes() == b"\x89PNG\r\n\x1a\n\0"
+
+
+@pytest.mark.parametrize("file_format", ["png", "jpg", "tif", "webp", "avif"])
+def test_a_picture_may_be_appended_to_a_file_that_is_empty(folder: Path, small_model: Path, file_format: str) -> None:
+    (picture,) = processes.draw_batch(folder, 1, side=8)
+    command = f"{UPSCALE} run {picture.name} -q --model {small_model} -f {file_format} -o -"
+    assert shell(f"{command} >>appended && {command} >written", folder) == (0, "")
+    assert (folder / "appended").read_bytes() == (folder / "written").read_bytes()
+    assert processes.whole(folder / "appended")
+
+
 def test_a_closed_standard_output_is_missed_only_where_something_is_printed(folder: Path, small_model: Path) -> None:
     (picture,) = processes.draw_batch(folder, 1, side=8)
     for command in ("models list", "--version", f"run {picture.name} --model {small_model} --dry-run -q"):

@@ -43,6 +43,14 @@ def test_a_picture_twice_as_large_with_a_verdict(upscale: Upscale, picture: Path
     assert not list((picture.parent.parent / "cache" / "zeroshot").iterdir())
 
 
+def test_two_pictures_without_a_difference_are_no_infinity_of_json(upscale: Upscale, folder: Path) -> None:
+    for name, side in (("flat.png", 64), ("truth.png", 128)):
+        Image.new("RGB", (side, side), (90, 90, 90)).save(folder / name)
+    ended = upscale("zeroshot", "flat.png", *STEPS, "--reference", "truth.png", "--json")
+    record = json.loads(ended.out, parse_constant=pytest.fail)
+    assert record["learned"]["bicubic_psnr"] is None
+
+
 def test_the_paper_begins_with_nothing_and_the_default_with_a_network(upscale: Upscale, picture: Path) -> None:
     records = {}
     for recipe in ("paper", "quick"):

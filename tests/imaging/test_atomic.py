@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,36 @@ def test_what_is_on_the_disk_before_the_name_is(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Path, "replace", replace)
     write_picture(Picture(photo()), tmp_path / "a.png", "PNG")
     assert calls == ["fsync file", "rename", "fsync folder"]
+
+
+@pytest.mark.parametrize("fault", [errno.EINVAL, errno.EACCES, errno.EIO])
+def test_a_folder_that_cannot_be_synced_fails_no_picture_but_a_broken_disk_does(
+    fault: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(fault, os.strerror(fault))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with nullcontext() if fault != errno.EIO else pytest.raises(PictureError, match="Input/output error"):
+        write_picture(Picture(photo()), tmp_path / "a.png", "PNG")
+    assert (read_picture(tmp_path / "a.png").pixels == photo()).all()
+
+
+def test_a_folder_that_may_not_be_opened_takes_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = os.open
+
+    def refusing(path: Path, flags: int, *rest: int, **named: int) -> int:
+        if path == tmp_path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(path, flags, *rest, **named)
+
+    monkeypatch.setattr(os, "open", refusing)
+    write_picture(Picture(photo()), tmp_path / "a.png", "PNG")
+    assert names(tmp_path) == ["a.png"]
 
 
 @pytest.mark.parametrize("where", ["absent/a.png", "file/a.png", "folder"])

@@ -4,10 +4,12 @@ import io
 import os
 import random
 import re
+import struct
 import subprocess
 import sys
 import textwrap
 import time
+import zlib
 from pathlib import Path
 
 import cv2
@@ -92,6 +94,39 @@ def test_every_byte_of_a_png_is_checked(kind: str) -> None:
         damaged[at] ^= 0x10
         with pytest.raises(PictureError):
             read_picture(bytes(damaged))
+
+
+def png_of_rows(rows: int, interlaced: bool) -> bytes:
+    """A PNG of 16 x 16 grey pixels, its data ending soundly after so many rows of the file."""
+    header = struct.pack(">IIBBBBB", 16, 16, 8, 0, 0, 0, interlaced)
+    # Adam7: rows of 2, 2, 4, 4, 8, 8 and 16 pixels.
+    lengths = [2] * 2 + [2] * 2 + [4] * 2 + [4] * 4 + [8] * 4 + [8] * 8 + [16] * 8 if interlaced else [16] * 16
+    packed = zlib.compress(b"".join(b"\0" + b"\x80" * length for length in lengths[:rows]))
+    chunks = ((b"IHDR", header), (b"IDAT", packed[:9]), (b"IDAT", packed[9:]), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*each) for each in chunks)
+
+
+@pytest.mark.parametrize(("interlaced", "rows"), [(False, 16), (True, 30)])
+def test_a_png_whose_rows_end_early_is_refused(interlaced: bool, rows: int) -> None:
+    assert (read_picture(png_of_rows(rows, interlaced)).pixels == 128).all()
+    for there in (1, rows // 2, rows - 1):
+        with pytest.raises(PictureError, match=r"only \d+% of its pixels are there"):
+            read_picture(png_of_rows(there, interlaced))
+
+
+def test_a_png_whose_pixels_contradict_their_own_checksum_is_refused() -> None:
+    rows = zlib.compress(bytes(17 * 16))
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, 8, 0, 0, 0, 0))
+    start, end = b"\x89PNG\r\n\x1a\n" + header, png_chunk(b"IEND", b"")
+    with pytest.raises(PictureError, match="its pixels are damaged"):
+        read_picture(start + png_chunk(b"IDAT", rows[:-1] + bytes([rows[-1] ^ 1])) + end)
+
+
+def test_what_was_planned_by_another_header_is_not_read() -> None:
+    before, after = (encoded(Image.fromarray(photo(height, 90)), "PNG") for height in (60, 61))
+    assert read_picture(before, promised=read_header(before)).height == 60
+    with pytest.raises(PictureError, match="was changed while it waited for its turn"):
+        read_picture(after, promised=read_header(before))
 
 
 def photo_jpeg(**options: object) -> bytes:

@@ -16,10 +16,11 @@ from picture_files import (
     grey_profile,
     photo,
     png,
+    png_chunk,
     read,
     srgb_profile,
 )
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
 from upscale_cli.errors import PictureError
 from upscale_cli.imaging.files import read_header, read_picture, write_picture
@@ -282,3 +283,43 @@ def test_resolution_of_a_format_that_has_it_in_exif_only() -> None:
     exif = exif_with()
     exif[ExifTags.Base.XResolution], exif[ExifTags.Base.YResolution], exif[ExifTags.Base.ResolutionUnit] = 100, 50, 3
     assert read(encoded(Image.fromarray(photo()), "WEBP", exif=exif)).metadata.dpi == (254, 127)
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize(("orientation", "upright"), [(3, (200, 100)), (6, (100, 200))])
+def test_resolution_is_turned_with_the_picture(file_format: str, orientation: int, upright: tuple[int, int]) -> None:
+    exif = exif_with(orientation)
+    exif[0x011A], exif[0x011B], exif[0x0128] = 200.0, 100.0, 2
+    metadata = read(encoded(Image.fromarray(photo()), file_format, exif=exif, dpi=(200, 100))).metadata
+    assert metadata.dpi == pytest.approx(upright, rel=0.01)
+    assert metadata.exif is not None
+    kept = Image.Exif()
+    kept.load(metadata.exif)
+    assert (float(kept[0x011A]), float(kept[0x011B])) == pytest.approx(upright)
+
+
+@pytest.mark.parametrize(("tag", "kind"), [(33723, 7), (34377, 1), (34377, 7)])
+def test_iptc_of_a_tiff_is_left_out_with_a_word(tag: int, kind: int) -> None:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[tag] = b"8BIM\x04\x04\x00\x00\x00\x00\x00\x05\x1c\x02\x78\x00\x00\x00"
+    tags.tagtype[tag] = kind
+    assert read(encoded(Image.fromarray(photo()), "TIFF", tiffinfo=tags)).notes == ("IPTC left out",)
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_exif_behind_the_pixels_of_a_png_turns_it_too(behind: bool) -> None:
+    exif = exif_with(6).tobytes()[6:]
+    data = png(60, 90, 8, 2, np.ascontiguousarray(np.rot90(photo(), 1)).tobytes())
+    at = data.index(b"IEND" if behind else b"IDAT") - 4
+    with_exif = data[:at] + png_chunk(b"eXIf", exif) + data[at:]
+    header = read_header(with_exif)
+    assert (header.width, header.height) == (90, 60)
+    np.testing.assert_array_equal(read(with_exif).pixels, photo())
+
+
+def test_the_header_of_a_png_is_read_without_a_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[object] = []
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", loaded.append)
+    header = read_header(png(60, 90, 8, 2, bytes(60 * 90 * 3), {b"tEXt": b"Title\0cat"}))
+    assert (header.width, header.height) == (60, 90)
+    assert loaded == []

@@ -12,8 +12,9 @@ from upscale_cli.degradation.operations import downsample
 from upscale_cli.degradation.pipeline import degrade
 from upscale_cli.degradation.recipes import RECIPES
 from upscale_cli.errors import UsageError
-from upscale_cli.services.degrade_images import DegradeRequest, degrade_images, generator_for
+from upscale_cli.services.degrade_images import Degrader, DegradeRequest, degrade_images, generator_for
 from upscale_cli.services.inputs import Input
+from upscale_cli.services.picture_job import Job
 from upscale_cli.services.upscale_report import PictureReport, UpscaleReport
 
 CLEAN = "blur_probability = 0\nnoise_probability = 0\njpeg_probability = 0\nkernels = ['box']\n"
@@ -143,6 +144,16 @@ def test_the_manifest_keeps_other_runs_and_loses_what_is_gone(here: Path):
     assert [record["output"] for record in _manifest()] == ["b.png"]
 
 
+def test_a_picture_that_is_skipped_keeps_the_source_that_it_was_made_from(here: Path):
+    Path("other").mkdir()
+    Path("other/a.png").write_bytes(Path("hr/sub/a.png").read_bytes())
+    _run("hr/a.png")
+    assert _run("other/a.png").by_status == {"skipped": 1}
+    assert [record["source"] for record in _manifest()] == ["hr/a.png"]
+    assert _run("other/a.png", overwrite=True).by_status == {"done": 1}
+    assert [record["source"] for record in _manifest()] == ["other/a.png"]
+
+
 def test_a_lost_manifest_is_written_again_from_the_pictures(here: Path):
     _run(seed=1)
     before = Path("lr/manifest.jsonl").read_bytes()
@@ -161,6 +172,19 @@ def test_an_interrupted_run_is_told_of_and_gone_on_with(here: Path):
     _run(seed=1, recursive=True)
     assert Path("lr/manifest.jsonl").read_bytes() == Path("whole/manifest.jsonl").read_bytes()
     assert not list(Path("lr").rglob("*.tmp"))
+
+
+def test_a_picture_that_changes_while_it_waits_fails_alone(here: Path, monkeypatch: pytest.MonkeyPatch):
+    read = Degrader.read
+
+    def later(self: Degrader, job: Job) -> Job:
+        Image.new("RGB", (20, 20)).save("hr/a.png")
+        return read(self, job)
+
+    monkeypatch.setattr(Degrader, "read", later)
+    report = _run()
+    assert report.by_status == {"done": 1, "failed": 1}
+    assert "hr/a.png: was changed while it waited" in report.failed[0].error
 
 
 def test_a_bad_picture_does_not_stop_the_others(here: Path):

@@ -17,7 +17,9 @@ from upscale_cli.degradation.operations import Pixels, downsample
 from upscale_cli.imaging.resize import BICUBIC, resize
 from upscale_cli.services import pair_worker
 from upscale_cli.services.pair_phone_pictures import pair_phone_pictures
+from upscale_cli.services.pair_worker import PairWorker
 from upscale_cli.services.phone_pairs import PairRequest
+from upscale_cli.services.picture_job import Job
 from upscale_cli.services.upscale_images import upscale_images
 from upscale_cli.services.upscale_report import PictureReport, UpscaleReport, UpscaleRequest
 from upscale_cli.training.pictures import load_pictures
@@ -149,6 +151,20 @@ def test_pairs_that_do_not_match_are_named_and_the_others_done(here: Path):
     assert "phone/only_phone.jpg: has no partner in dslr" in errors["only_phone"]
     assert "dslr/only_dslr.png: has no partner in phone" in errors["only_dslr"]
     assert _made() == ["hr/a.png", "hr/b.png", "lr/a.png", "lr/b.png", "manifest.jsonl"]
+
+
+@pytest.mark.parametrize("changed", ["phone/a.jpg", "dslr/a.png"])
+def test_a_picture_that_changes_while_it_waits_fails_alone(here: Path, monkeypatch: pytest.MonkeyPatch, changed: str):
+    read = PairWorker.read
+
+    def later(self: PairWorker, job: Job) -> Job:
+        Image.new("RGB", (80, 80)).save(changed)
+        return read(self, job)
+
+    monkeypatch.setattr(PairWorker, "read", later)
+    report = _run()
+    assert report.by_status == {"done": 1, "failed": 1}
+    assert f"{changed}: was changed while it waited" in report.failed[0].error
 
 
 def test_more_shift_is_allowed_where_asked_for_and_stands_in_the_manifest(here: Path):

@@ -1,6 +1,7 @@
 """A picture's own network: where its state lies, what happens to it, and what cannot be learned from."""
 
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,18 @@ def test_a_state_is_kept_where_time_ran_out_and_is_of_its_picture_and_settings(s
     assert done.report.steps == 3
     assert done.notes == ()
     assert len(list(states.iterdir())) == 2
+
+
+def test_without_a_cache_that_can_be_written_it_learns_all_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    kept = learner().learn("a", picture(), None, Nobody())
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("UPSCALE_CACHE", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert learner().learn("a", picture(), None, Nobody()).model.sha256 == kept.model.sha256
+    (note,) = learner(max_seconds=1e-6).learn("a", picture(), None, Nobody()).notes
+    assert note.startswith(f"out of time after 1 of 3 steps (no --resume: {tmp_path / 'file' / 'cache'}")
+    assert "UPSCALE_CACHE" in note
+    assert not list(tmp_path.glob("upscale-*"))
 
 
 def test_without_resume_it_begins_anew(states: Path):

@@ -98,6 +98,17 @@ def test_a_picture_too_large_for_the_machine_is_refused(
         worker.read(job)
 
 
+@pytest.mark.parametrize(("width", "height"), [(90, 120), (60, 40), (150, 150)])
+def test_a_picture_that_changes_while_it_waits_is_not_made_by_its_former_header(
+    small_model: Path, tmp_path: Path, width: int, height: int
+) -> None:
+    worker = Worker(load_model(small_model, offline=True), UpscaleRequest(()), Silent())
+    job = worker.inspect(Target(Input(draw(tmp_path / "a.png", 120, 90)), tmp_path / "b.png", "PNG"))
+    draw(tmp_path / "a.png", width, height)
+    with pytest.raises(PictureError, match=r"a\.png: was changed while it waited for its turn"):
+        worker.read(job)
+
+
 def test_progress_reaches_the_end(small_model: Path, tmp_path: Path) -> None:
     watch = Silent()
     source = draw(tmp_path / "a.png", 64, 48)

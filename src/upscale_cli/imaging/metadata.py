@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import IPTC_NAA_CHUNK, PHOTOSHOP_CHUNK
 
 from upscale_cli import SOFTWARE
+from upscale_cli.imaging import png_chunks
 
 BASE, IFD = ExifTags.Base, ExifTags.IFD
 
@@ -24,11 +26,15 @@ DESCRIPTIVE = (
 # A program's name is replaced by this one's; XMP is told of apart, EXIF kept.
 _NOT_TEXT = ("Software", "XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type APP1")
 
+_IPTC_RESOURCE = b"8BIM\x04\x04"
+
 BROKEN_EXIF = "EXIF damaged: dropped"
 
 
 def orientation_of(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
+    if image.format == "PNG" and "exif" not in image.info and not _may_follow(image):
+        return 1
     try:
         value = image.getexif().get(BASE.Orientation, 1)
     except Exception:  # noqa: BLE001 - damaged EXIF raises anything at all, and is no reason to refuse the pixels
@@ -36,10 +42,21 @@ def orientation_of(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def read_exif(image: Image.Image) -> tuple[bytes | None, tuple[str, ...]]:
-    """The EXIF block to keep (see `Metadata`), or None; with a note where it was damaged."""
+def _may_follow(image: Image.Image) -> bool:
+    """Whether a PNG that is just opened may hold EXIF behind its pixels, for which Pillow would decode them all."""
+    stream = getattr(image, "fp", None)
+    return stream is None or png_chunks.holds_exif(stream)
+
+
+def read_exif(image: Image.Image, *, turned: bool = False) -> tuple[bytes | None, tuple[str, ...]]:
+    """The EXIF block to keep (see `Metadata`), or None; with a note where it was damaged.
+
+    turned: whether the picture, upright, is as wide as it is high in the file.
+    """
     try:
         kept = _kept(image.getexif())
+        if turned:
+            _turn_resolution(kept)
         return (kept.tobytes() if len(kept) else None), ()
     except Exception:  # noqa: BLE001 - see orientation_of
         return None, (BROKEN_EXIF,)
@@ -57,6 +74,11 @@ def _kept(exif: Image.Exif) -> Image.Exif:
     return kept
 
 
+def _turn_resolution(exif: Image.Exif) -> None:
+    across, down = exif.pop(BASE.YResolution, None), exif.pop(BASE.XResolution, None)
+    exif.update({tag: value for tag, value in ((BASE.XResolution, across), (BASE.YResolution, down)) if value})
+
+
 def _directory(exif: Image.Exif, directory: int) -> dict[int, Any]:
     values = dict(exif.get_ifd(directory))
     if IFD.Interop in values:
@@ -69,16 +91,23 @@ def not_kept(image: Image.Image) -> tuple[str, ...]:
 
     Asked of a loaded image: texts may follow the pixels.
     """
-    iptc_resource = 0x0404
     there = {
         "XMP": "xmp" in image.info,
-        "IPTC": iptc_resource in image.info.get("photoshop", {}),
+        "IPTC": 0x0404 in image.info.get("photoshop", {}) or _tiff_has_iptc(image),
         "text": _has_text(image),
         "comment": bool(image.info.get("comment")),
     }
     names = [name for name, found in there.items() if found]
     *others, last = names or [""]
     return (f"{', '.join(others)} and {last} left out" if others else f"{last} left out",) if names else ()
+
+
+def _tiff_has_iptc(image: Image.Image) -> bool:
+    """By itself, or among Photoshop's resources."""
+    tags = getattr(image, "tag_v2", {})
+    resources = tags.get(PHOTOSHOP_CHUNK, ())
+    blocks = resources if isinstance(resources, tuple) else (resources,)
+    return IPTC_NAA_CHUNK in tags or any(isinstance(block, bytes) and _IPTC_RESOURCE in block for block in blocks)
 
 
 def _has_text(image: Image.Image) -> bool:
@@ -88,13 +117,15 @@ def _has_text(image: Image.Image) -> bool:
     return not ours and any(key not in _NOT_TEXT for key in texts)
 
 
-def read_dpi(image: Image.Image) -> tuple[float, float] | None:
-    """Dots per inch across and down where the file, or its EXIF, gives two sensible ones."""
+def read_dpi(image: Image.Image, *, turned: bool = False) -> tuple[float, float] | None:
+    """Dots per inch across and down where the file, or its EXIF, gives two sensible ones; turned as in `read_exif`."""
     try:
         across, down = (float(value) for value in _file_dpi(image) or _exif_dpi(image.getexif()))
     except Exception:  # noqa: BLE001 - see orientation_of
         return None
     sensible = all(math.isfinite(value) and 0 < value < 1e6 for value in (across, down))
+    if turned:
+        across, down = down, across
     return (across, down) if sensible else None
 
 

@@ -3,7 +3,7 @@
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from upscale_cli.errors import PictureError
@@ -18,6 +18,14 @@ _SRGB_CHROMATICITIES = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
 _SRGB_GAMMA = 45455
 _SRGB_CICP = bytes([1, 13, 0, 1])
 _ROUNDING = 200
+
+_EXIF_TEXT = b"Raw profile type exif"
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Of a pixel, by type of colour."""
+_ONE_PASS = ((0, 0, 1, 1),)
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""The first column and row of each pass, and how many it goes on by."""
+_UNPACKED_AT_ONCE = 1 << 20
 
 MAX_TEXT_BYTES = 1 << 20
 # The widest profiles in use are a few MiB; whatever stands before the pixels is read into memory at once.
@@ -41,6 +49,18 @@ def walk(stream: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
         stream.seek(position + length + 4)
 
 
+def holds_exif(stream: BinaryIO) -> bool:
+    """Whether EXIF stands anywhere in the file, also in a text of older programs; the stream stays in place."""
+    place = stream.tell()
+    try:
+        return any(
+            kind == b"eXIf" or (kind in TEXT and stream.read(len(_EXIF_TEXT)) == _EXIF_TEXT)
+            for kind, _, _ in walk(stream)
+        )
+    finally:
+        stream.seek(place)
+
+
 def refuse_swollen_chunks(stream: BinaryIO, name: str) -> None:
     """Raises PictureError for text over 1 MiB, or anything else beside the pixels over 16 MiB.
 
@@ -55,21 +75,58 @@ def refuse_swollen_chunks(stream: BinaryIO, name: str) -> None:
 
 
 def prove_whole(data: bytes, name: str) -> None:
-    """Raises PictureError unless every chunk up to IEND is there and its checksum right (decoders skip the pixels')."""
+    """Raises PictureError unless every chunk up to IEND is there, its checksum right, and no row of pixels is missing.
+
+    Decoders skip the checksums of the pixels, and leave missing rows black.
+    """
     view = memoryview(data)
+    pixels: list[memoryview] = []
     kind = b""
     for kind, position, length in walk(io.BytesIO(data)):
         end = position + length
         if end + 4 > len(data):
             break
         if zlib.crc32(view[position - 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
-            raise PictureError(
-                f"{name}: the checksum of its {_label(kind)} chunk is wrong", "get a fresh copy of the file"
-            )
+            raise _damaged(name, f"the checksum of its {_label(kind)} chunk is wrong")
+        if kind == b"IDAT":
+            pixels.append(view[position:end])
     else:
         if kind == b"IEND":
+            _prove_rows(pixels, _packed_bytes(data), name)
             return
-    raise PictureError(f"{name}: the file is truncated", "get a fresh copy of the file")
+    raise _damaged(name, "the file is truncated")
+
+
+def _prove_rows(parts: Iterable[memoryview], needed: int, name: str) -> None:
+    """Raises PictureError where the parts, unpacked, are damaged or less than `needed` bytes."""
+    unpacker, found = zlib.decompressobj(), 0
+    try:
+        for part in parts:
+            rest: bytes | memoryview = part
+            # What is over is left packed: it may be a thousand times as much.
+            while found <= needed and (rows := unpacker.decompress(rest, _UNPACKED_AT_ONCE)):
+                found += len(rows)
+                rest = unpacker.unconsumed_tail
+    except zlib.error as error:
+        raise _damaged(name, "its pixels are damaged") from error
+    if found < needed:
+        raise _damaged(name, f"only {found / needed:.0%} of its pixels are there")
+
+
+def _packed_bytes(data: bytes) -> int:
+    """Bytes of all rows and their filters, as the header at the start of a PNG promises (PNG, sections 7.2 and 8.2)."""
+    start = len(SIGNATURE) + 8
+    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", data[start : start + 13])
+    bits = depth * _SAMPLES[colour]
+    sizes = (
+        (-(-(width - left) // across), -(-(height - top) // down))
+        for left, top, across, down in (_ADAM7 if interlaced else _ONE_PASS)
+    )
+    return sum(rows * (1 + -(-columns * bits // 8)) for columns, rows in sizes if columns > 0 and rows > 0)
+
+
+def _damaged(name: str, what: str) -> PictureError:
+    return PictureError(f"{name}: {what}", "get a fresh copy of the file")
 
 
 def colour_chunks(data: bytes, has_profile: bool) -> tuple[tuple[bytes, bytes], ...]:

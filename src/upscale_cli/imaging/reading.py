@@ -5,10 +5,14 @@ from pathlib import Path
 import numpy as np
 from PIL.ImageFile import ImageFile
 
+from upscale_cli.errors import PictureError
 from upscale_cli.imaging import jpeg_damage, metadata, png_chunks, profiles
 from upscale_cli.imaging.decoding import MAX_PIXELS, name_of, open_image, open_stream
 from upscale_cli.imaging.picture import Header, Metadata, Picture, Samples
 from upscale_cli.imaging.samples import Layout, decode, layout_of
+
+SIDEWAYS = 5
+"""EXIF orientations from here on exchange width and height."""
 
 # Formats that Pillow knows under a second name.
 _SAME_FORMAT = {"MPO": "JPEG"}
@@ -24,10 +28,11 @@ def read_header(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Header:
         return _header(image, layout_of(image, name), frames)
 
 
-def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Picture:
+def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS, promised: Header | None = None) -> Picture:
     """The first picture of the file, whole and upright; 16 bits stay 16, CMYK and LAB become sRGB.
 
-    Raises PictureError as `read_header` does, and for a damaged or truncated file; ResourceError without memory.
+    promised: what `read_header` gave, where something was planned by it.  Raises PictureError as that does, for a
+    damaged or truncated file, and for one that has another header now; ResourceError without memory.
     """
     name = name_of(source)
     with open_stream(source, name) as stream:
@@ -36,14 +41,17 @@ def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     with open_image(data, max_pixels, name) as (image, frames):
         layout = layout_of(image, name)
         header = _header(image, layout, frames)
+        if promised not in (None, header):
+            raise PictureError(f"{name}: was changed while it waited for its turn", "run this again")
         damage_notes: tuple[str, ...] = ()
         if header.format == "PNG":
             png_chunks.prove_whole(data, name)
         elif header.format == "JPEG":
             damage_notes = jpeg_damage.prove_whole(data, name)
+        turned = metadata.orientation_of(image) >= SIDEWAYS
         orientation = _orientation_left(image)
-        exif, exif_notes = metadata.read_exif(image)
-        dpi = metadata.read_dpi(image)
+        exif, exif_notes = metadata.read_exif(image, turned=turned)
+        dpi = metadata.read_dpi(image, turned=turned)
         pixels, alpha, depth_notes = decode(image, layout, data)
         other_notes = metadata.not_kept(image)  # which may follow the pixels
         icc, icc_notes = profiles.kept_profile(image, header.channels)
@@ -58,7 +66,7 @@ def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS) -> Picture:
 
 def _header(image: ImageFile, layout: Layout, frames: int) -> Header:
     width, height = image.size
-    if _orientation_left(image) >= 5:
+    if _orientation_left(image) >= SIDEWAYS:
         width, height = height, width
     first = (f"frame 1 of {frames}: the others are left out",) if frames > 1 else ()
     file_format = str(image.format)
@@ -81,7 +89,7 @@ def _orientation_left(image: ImageFile) -> int:
 
 def _upright(samples: Samples, orientation: int) -> Samples:
     """EXIF orientation 1 to 8 undone on (H, W) or (H, W, C)."""
-    if orientation >= 5:
+    if orientation >= SIDEWAYS:
         samples = samples.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         samples = samples[::-1]

@@ -72,7 +72,7 @@ def degrade_images(request: DegradeRequest, watch: Watch) -> UpscaleReport:
             done, stopped = run_overlapped(Degrader(request, settings), waiting, watch)
             reports += done
     finally:
-        update_manifest(folder, earlier, targets)
+        update_manifest(folder, earlier, targets, reports)
     order = {target.source.name: i for i, target in enumerate(targets)}
     reports.sort(key=lambda report: order[report.input])
     return UpscaleReport(tuple(reports), time.monotonic() - started, stopped, len(targets) - len(reports))
@@ -99,7 +99,7 @@ class Degrader:
 
     def read(self, job: Job) -> Job:
         """Decodes the picture.  Raises PictureError for a damaged one."""
-        job.picture = read_picture(job.source)
+        job.picture = read_picture(job.source, promised=job.header)
         return job
 
     def compute(self, job: Job) -> Job:

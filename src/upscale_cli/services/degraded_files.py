@@ -79,16 +79,21 @@ def notes_on(settings: Record, existing: Path) -> tuple[str, ...]:
     return () if same else ("it was made with other settings",)
 
 
-def update_manifest(folder: Path, earlier: dict[str, Record], targets: Sequence[Target]) -> None:
+def update_manifest(
+    folder: Path, earlier: dict[str, Record], targets: Sequence[Target], reports: Sequence[PictureReport]
+) -> None:
     """`earlier` less what is gone, and what the targets' files say of themselves.
 
-    Raises PictureError or ResourceError where the manifest cannot be written.
+    reports: of what was done in this run; a picture that was not keeps the source that it was made from.  Raises
+    PictureError or ResourceError where the manifest cannot be written.
     """
+    made = {report.output for report in reports if report.status == "done"}
     records = {name: record for name, record in earlier.items() if (folder / name).exists()}
     for target in targets:
         record = record_in(target.path) if target.path is not None else None
         if target.path is not None and record is not None:
             name = target.path.relative_to(folder).as_posix()
-            records[name] = {"source": target.source.name, "output": name, **record}
+            known = {} if str(target.path) in made else earlier.get(name, {})
+            records[name] = {"source": known.get("source", target.source.name), "output": name, **record}
     if records != earlier:
         write_manifest(folder, records)

@@ -1,5 +1,6 @@
 """What `upscale zeroshot` is asked for beyond `upscale run`, and what it reports of a picture's own network."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,4 +124,6 @@ class LearningReport:
 def _rounded(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_rounded(part) for part in value]
-    return round(value, 4) if isinstance(value, float) else value
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None  # JSON has no word for infinity
+    return value

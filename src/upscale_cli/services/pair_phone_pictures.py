@@ -58,7 +58,7 @@ def pair_phone_pictures(request: PairRequest, watch: Watch) -> UpscaleReport:
             done, stopped = _done(PairWorker(request, pairs.references, settings, worker), request, waiting, watch)
             reports += done
     finally:
-        update_manifest(folder, earlier, pairs.targets)
+        update_manifest(folder, earlier, pairs.targets, reports)
     order = {target.source.name: i for i, target in enumerate(pairs.targets)}
     reports.sort(key=lambda report: order[report.input])
     return UpscaleReport(tuple(reports), time.monotonic() - started, stopped, len(pairs.targets) - len(reports))

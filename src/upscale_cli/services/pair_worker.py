@@ -11,7 +11,7 @@ import numpy as np
 from upscale_cli.degradation.manifest import Record
 from upscale_cli.degradation.operations import downsample
 from upscale_cli.errors import PictureError, ResourceError
-from upscale_cli.imaging.files import Picture, read_header, read_picture
+from upscale_cli.imaging.files import Header, Picture, read_header, read_picture
 from upscale_cli.imaging.registration import SAME_SCENE, SMALLEST, Registration, register
 from upscale_cli.imaging.resize import BICUBIC, resize
 from upscale_cli.services import picture_job
@@ -35,10 +35,11 @@ _COMPARED = 64
 class PairJob(Job):
     """The job of the high-resolution picture: `picture` is the reference, then what is written.
 
-    reference: its file.  phone: the phone's picture, then what is written as the low-resolution one.
+    reference: its file, with its header.  phone: the phone's picture, then what is written as the low-resolution one.
     """
 
     reference: Path = Path()
+    reference_header: Header | None = None
     phone: Picture | None = None
 
 
@@ -76,13 +77,15 @@ class PairWorker:
             raise PictureError(what, f"{smallest} a side are needed")
         self._check_low_place(target)
         memory = job.memory + size[0] * size[1] * _COMPARED
-        return PairJob(**{**vars(job), "source": reference, "memory": memory}, reference=reference)
+        job = replace(job, source=reference, memory=memory)
+        return PairJob(**vars(job), reference=reference, reference_header=header)
 
     def read(self, job: Job) -> Job:
         """Decodes both.  Raises PictureError for a damaged one."""
         assert isinstance(job, PairJob)
         assert job.target.source.path is not None
-        job.phone, job.picture = read_picture(job.target.source.path), read_picture(job.reference)
+        job.phone = read_picture(job.target.source.path, promised=job.header)
+        job.picture = read_picture(job.reference, promised=job.reference_header)
         return job
 
     def compute(self, job: Job) -> Job:

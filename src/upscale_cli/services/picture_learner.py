@@ -2,7 +2,9 @@
 
 import contextlib
 import hashlib
+import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -98,8 +100,7 @@ class PictureLearner:
         settings = self._settings(picture)
         start = None if self._start is None else self._start.state
         adaptation = Adaptation(picture.pixels, settings, self._given, None if truth is None else truth.pixels, start)
-        folder = self._folder(picture, settings)
-        with _alone_with(folder, name):
+        with _states() as states, _alone_with(folder := states / self._work(picture, settings), name):
             notes = self._emptied(folder)
             report = self._train(adaptation, settings, folder, _Steps(name, watch))
             model = load_model(report.exported, offline=True)
@@ -110,7 +111,9 @@ class PictureLearner:
         # Of the numbers: the file's metadata stand in any order.
         model = replace(model, name=MODEL, sha256=_digest(model.state))
         if not report.finished:
-            notes += (f"out of time after {report.step} of {settings.max_steps} steps (--resume goes on)",)
+            kept = _kept_states()
+            hint = "--resume goes on" if states == kept else f"no --resume: {kept} cannot be written, see UPSCALE_CACHE"
+            notes += (f"out of time after {report.step} of {settings.max_steps} steps ({hint})",)
         said = LearningReport(report.step, self._request.settings(report.step), *adaptation.judged())
         return Learned(model, adaptation.kernel(), said, notes)
 
@@ -139,15 +142,15 @@ class PictureLearner:
         patch, steps = min(self._recipe.patch, room), self._request.all_steps
         return self._recipe.model_copy(update={"patch": patch, "max_steps": steps, "seed": self._request.seed})
 
-    def _folder(self, picture: Picture, settings: AdaptationSettings) -> Path:
-        """Where the state of just this work lies: the same for the same samples, settings, start and kernel."""
+    def _work(self, picture: Picture, settings: AdaptationSettings) -> str:
+        """A name for just this work: the same for the same samples, settings, start and kernel."""
         about = hashlib.sha256(settings.model_dump_json().encode())
         about.update(b"" if self._start is None else self._start.sha256.encode())
         kernel = np.zeros(0) if self._given is None else self._given
         for array in (picture.pixels, kernel):
             about.update(repr((array.shape, array.dtype.str)).encode())
             about.update(array.tobytes())
-        return cache_folder() / "zeroshot" / about.hexdigest()[:32]
+        return about.hexdigest()[:32]
 
     def _emptied(self, folder: Path) -> tuple[str, ...]:
         """Makes the folder, without what is not to be gone on from.  Raises ResourceError."""
@@ -200,6 +203,28 @@ def _digest(state: Mapping[str, Tensor]) -> str:
     for _, value in sorted(state.items()):
         digest.update(value.numpy().tobytes())
     return digest.hexdigest()
+
+
+def _kept_states() -> Path:
+    return cache_folder() / "zeroshot"
+
+
+@contextlib.contextmanager
+def _states() -> Iterator[Path]:
+    """A folder for states: the cache's, or where that cannot be written, one that goes with the work.
+
+    Raises ResourceError.
+    """
+    kept = _kept_states()
+    with contextlib.suppress(OSError):
+        kept.mkdir(parents=True, exist_ok=True)
+    if os.access(kept, os.W_OK | os.X_OK):
+        yield kept
+        return
+    with contextlib.ExitStack() as stack:
+        with naming_faults(Path(tempfile.gettempdir()), 0):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="upscale-", ignore_cleanup_errors=True))
+        yield Path(folder)
 
 
 @contextlib.contextmanager

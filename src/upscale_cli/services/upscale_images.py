@@ -12,6 +12,7 @@ from upscale_cli.imaging.atomic import sweep_temporaries
 from upscale_cli.imaging.formats import format_for
 from upscale_cli.services.choose_model import Selection, select
 from upscale_cli.services.inputs import collect_inputs
+from upscale_cli.services.learning_report import MODEL as LEARNED
 from upscale_cli.services.loading import Model, load_model, load_pair
 from upscale_cli.services.outputs import Naming, Target, plan_outputs
 from upscale_cli.services.pipeline import Stages, failure, run_overlapped, settled_at_once
@@ -109,7 +110,7 @@ def _naming(request: UpscaleRequest, model: Model) -> Naming:
         request.scale_label(model.scale),
         model.name,
         request.overwrite,
-        frozenset(load_catalogue().entries) | {AUTO},
+        frozenset(load_catalogue().entries) | {AUTO, LEARNED},
         request.fusion.save_gate,
     )
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 import numpy as np
 import torch
 
-from upscale_cli.errors import PictureError, ResourceError
+from upscale_cli.errors import PictureError, ReaderGoneError, ResourceError
 from upscale_cli.imaging.alpha import upscale_alpha
 from upscale_cli.imaging.atomic import abandon_writes, naming_failures, whole_file
 from upscale_cli.imaging.files import Picture, read_picture, write_picture
@@ -151,7 +151,7 @@ def read(job: Job) -> Job:
             f"{name}: {width} x {height} pixels need about {job.memory / _GIB:.1f} GiB, {free / _GIB:.1f} are free",
             "close other programs, or choose a smaller scale",
         )
-    job.picture = read_picture(job.source)
+    job.picture = read_picture(job.source, promised=job.header)
     return job
 
 
@@ -182,12 +182,28 @@ def _place(path: Path, picture: Picture) -> Iterator[BinaryIO]:
         yield stream
 
 
+class _OneWay:
+    """A stream that nothing goes back in: a file that is appended to says that one can, and loses the place."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.write = stream.write
+        self.flush = stream.flush
+
+    def seekable(self) -> bool:
+        return False
+
+
 @contextmanager
 def _standard_output() -> Iterator[BinaryIO]:
-    """Where a picture is written to a pipe or a file of the shell's.  Raises ResourceError where it takes no more."""
+    """Where a picture is written to a pipe or a file of the shell's.
+
+    Raises ReaderGoneError where nobody reads it any longer, ResourceError where it takes no more.
+    """
     try:
-        yield sys.stdout.buffer
+        yield cast(BinaryIO, _OneWay(sys.stdout.buffer))
         sys.stdout.buffer.flush()
+    except BrokenPipeError as error:
+        raise ReaderGoneError(f"standard output: {error.strerror}") from error
     except OSError as error:
         raise ResourceError(f"standard output: {error.strerror}", "name a file with -o") from error
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from upscale_cli.errors import UsageError
 from upscale_cli.imaging.atomic import naming_failures
-from upscale_cli.imaging.files import Picture, read_header, read_picture
+from upscale_cli.imaging.files import Header, Picture, read_header, read_picture
 from upscale_cli.imaging.kernel_files import Kernel, write_kernel
 from upscale_cli.imaging.quality import psnr, ssim
 from upscale_cli.imaging.resize import BICUBIC, resize
@@ -52,6 +52,7 @@ class ZeroshotWorker:
         self._watch = watch
         self._learner = PictureLearner(learning, request.device, request.precision, given)
         self._workers: dict[Target, Worker] = {}
+        self._promised: Header | None = None  # of the reference
         self._passes = passes_for(request.scale)
         # What is known of every picture's network before it is learned.
         self._sketch = Model(MODEL, MODEL, SCALE**self._passes, {"passes": self._passes})
@@ -78,7 +79,11 @@ class ZeroshotWorker:
         """Learns the network and runs it.  Raises PictureError, ResourceError."""
         started, given, name = time.monotonic(), job.picture, job.target.source.name
         assert given is not None
-        truth = None if self._learning.reference is None else read_picture(self._learning.reference)
+        truth = (
+            None
+            if self._learning.reference is None
+            else read_picture(self._learning.reference, promised=self._promised)
+        )
         comparable = job.size == (SCALE * given.width, SCALE * given.height)
         learned = self._learner.learn(name, given, truth if comparable else None, _Share(self._watch, 0, LEARNING))
         options = {**learned.model.options, "passes": self._passes}
@@ -113,6 +118,7 @@ class ZeroshotWorker:
                 f"{job.target.source.name} has {job.size[0]} x {job.size[1]}",
                 "name the picture that it was made from",
             )
+        self._promised = header
 
 
 def passes_for(scale: float | None) -> int:
