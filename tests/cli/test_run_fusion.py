@@ -72,6 +72,18 @@ def test_dark_pictures_are_fused_by_default(fused: Run, upscale: Run, folder: Pa
     assert np.array_equal(*(pixels(str(path)) for path in bright_files))
 
 
+def test_what_cannot_be_seen_makes_no_picture_dark(fused: Run, folder: Path) -> None:
+    bright = np.full((40, 40, 4), (250, 220, 90, 0), np.uint8)
+    bright[10:30, 10:30] = (10, 10, 10, 255)  # a dark rim, whose colour fills what is hidden
+    bright[11:29, 11:29] = (250, 220, 90, 255)
+    Image.fromarray(bright).save(folder / "cut-out.png")
+    bright[11:29, 11:29] = (10, 10, 10, 255)
+    Image.fromarray(bright).save(folder / "shadow.png")
+    ended = fused("cut-out.png", "shadow.png", "-o", "out", "--json")
+    seen = [json.loads(line)["fusion"] for line in ended.out.splitlines()]
+    assert [report["fused"] for report in seen] == [0, 1]
+
+
 def test_a_pair_of_ones_own(upscale: Run, folder: Path, small_model: Path, second_model: Path) -> None:
     draw(folder / "a.png", 255)
     ended = upscale(

@@ -170,6 +170,25 @@ def test_a_kernel_may_be_a_filters_name(upscale: Upscale, picture: Path) -> None
     assert widths["bicubic"] != widths["bilinear"]
 
 
+def test_colours_under_full_transparency_are_neither_learned_from_nor_measured(upscale: Upscale, folder: Path) -> None:
+    rows, columns = np.mgrid[:128, :144]
+    seen = np.hypot(rows - 64, columns - 72) < 50
+    truth = _pixels(128, 144)
+    Image.fromarray(np.dstack([np.where(seen[..., None], truth, 0), 255 * seen]).astype(np.uint8)).save("hr.png")
+    records, made = [], []
+    for number, hidden in enumerate((np.zeros_like(truth), np.random.default_rng(1).integers(0, 256, truth.shape))):
+        picture = np.dstack([np.where(seen[..., None], truth, hidden), 255 * seen])[::2, ::2].astype(np.uint8)
+        Image.fromarray(picture).save("a.png")
+        ended = upscale("zeroshot", "a.png", *STEPS, "-o", f"{number}.png", "--reference", "hr.png", "--json")
+        assert ended.code == 0, ended
+        records.append(json.loads(ended.out)["learned"])
+        made.append(np.asarray(Image.open(f"{number}.png")))
+    assert records[0] == records[1]
+    np.testing.assert_array_equal(*made)
+    # The enlargement is a rough one; black areas against bright ones would be 5 dB.
+    assert records[0]["psnr"] > 15
+
+
 def test_a_reference_is_measured_by_and_changes_nothing(upscale: Upscale, picture: Path) -> None:
     Image.fromarray(_pixels(128, 144)).save("hr.png")
     assert upscale("zeroshot", "a.png", *STEPS, "-o", "b.png").code == 0

@@ -23,7 +23,7 @@ from picture_files import (
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
 from upscale_cli.errors import PictureError
-from upscale_cli.imaging.files import read_header, read_picture, write_picture
+from upscale_cli.imaging.files import Metadata, Picture, read_header, read_picture, write_picture
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
@@ -323,3 +323,61 @@ def test_the_header_of_a_png_is_read_without_a_pixel(monkeypatch: pytest.MonkeyP
     header = read_header(png(60, 90, 8, 2, bytes(60 * 90 * 3), {b"tEXt": b"Title\0cat"}))
     assert (header.width, header.height) == (60, 90)
     assert loaded == []
+
+
+@pytest.mark.parametrize("target", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+@pytest.mark.parametrize("provenance", [None, {"Software": "upscale-cli", "Model": "rwsr"}])
+def test_the_mark_of_adobe_rgb_goes_on(target: str, provenance: dict[str, str] | None) -> None:
+    """Cameras say so in EXIF's interoperability directory, and nowhere else."""
+    exif = exif_with()
+    exif.get_ifd(0x8769)[0xA005] = {1: "R03", 2: b"0100"}
+    picture = read(encoded(Image.fromarray(photo()), "JPEG", exif=exif))
+    with io.BytesIO() as stream:
+        write_picture(picture, stream, target, provenance=provenance)
+        with Image.open(stream) as image:
+            kept = image.getexif()
+            assert kept.get_ifd(0xA005) == {1: "R03", 2: b"0100"}
+            assert kept.get_ifd(0x8769)[0x829A] == pytest.approx(0.01)
+
+
+def test_what_exif_says_in_the_first_pictures_pixels_does_not_go_on() -> None:
+    exif = exif_with()
+    exif.get_ifd(0x8769).update({0x9214: (20, 15, 10, 10), 0xA214: (20, 15), 0xA20E: 900.0, 0xA20F: 900.0, 0xA210: 2})
+    with io.BytesIO() as stream:
+        write_picture(read(encoded(Image.fromarray(photo()), "JPEG", exif=exif)), stream, "JPEG")
+        with Image.open(stream) as image:
+            assert image.getexif().get_ifd(0x8769).keys() == {0x829A, 0xA002, 0xA003, 0x9003}
+
+
+@pytest.mark.parametrize(
+    ("primaries", "transfer", "chunks"),
+    [
+        (1, 13, ()),
+        (2, 2, ()),
+        (1, 1, ()),
+        (12, 13, ((b"cICP", bytes([12, 13, 0, 1])),)),
+        (9, 16, ((b"cICP", bytes([9, 16, 0, 1])),)),
+    ],
+)
+def test_what_an_avif_says_of_its_colours_goes_on(
+    primaries: int, transfer: int, chunks: tuple[tuple[bytes, bytes], ...]
+) -> None:
+    data = bytearray(encoded(Image.fromarray(photo()), "AVIF"))
+    struct.pack_into(">2H", data, data.index(b"colrnclx") + 8, primaries, transfer)
+    picture = read(bytes(data))
+    assert picture.metadata.png_colour == chunks
+    with io.BytesIO() as stream:
+        write_picture(picture, stream, "PNG")
+        assert (png_chunk(*chunks[0]) if chunks else b"IDAT") in stream.getvalue()
+    with io.BytesIO() as stream:
+        notes = write_picture(picture, stream, "JPEG")
+        assert len(notes) == len(chunks)
+
+
+def test_a_resolution_too_fine_for_a_jpeg_is_left_out_with_a_word() -> None:
+    picture = Picture(photo(), metadata=Metadata(dpi=(101_600.0, 101_600.0)))
+    with io.BytesIO() as stream:
+        (note,) = write_picture(picture, stream, "JPEG")
+        assert note.startswith("resolution left out: over 65535 dpi")
+        with Image.open(stream) as image:
+            assert "dpi" not in image.info

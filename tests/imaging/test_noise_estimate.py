@@ -61,3 +61,13 @@ def test_large_pictures_are_sampled_and_alike(photo: NDArray[np.uint8]) -> None:
     tiled = noisy(np.tile(photo, (20, 12, 1)), 8)
     assert estimate_noise(tiled) == pytest.approx(8, rel=0.1)
     assert estimate_noise(tiled) == estimate_noise(tiled.copy())
+
+
+@pytest.mark.parametrize("hidden", [0, 1, 128, 255])
+def test_what_cannot_be_seen_has_no_part_in_it(photo: NDArray[np.uint8], hidden: int) -> None:
+    alpha = np.full(photo.shape[:2], 255, np.uint8)
+    alpha[:, :60] = 0
+    picture = noisy(photo, 12)
+    picture[:, :60] = hidden
+    assert estimate_noise(picture, alpha) == pytest.approx(12, rel=0.15)
+    assert estimate_noise(picture, np.zeros_like(alpha)) == estimate_noise(picture)

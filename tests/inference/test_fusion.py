@@ -35,6 +35,16 @@ def test_the_median_is_exact(size: tuple[int, int], channels: int, dtype: type, 
     assert median_luminance(samples) == pytest.approx(float(np.median(luminance(samples))), abs=1e-9)
 
 
+@pytest.mark.usefixtures("bands")
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 1])
+def test_the_median_of_what_is_shown(dtype: type, share: float) -> None:
+    shown = np.random.default_rng(2).random((11, 13)) < share
+    samples = noise((33, 39, 3), dtype, 0, 1)
+    counted = luminance(samples)[shown.repeat(3, axis=0).repeat(3, axis=1)] if share else luminance(samples)
+    assert median_luminance(samples, shown) == pytest.approx(float(np.median(counted)), abs=1e-9)
+
+
 def test_the_two_in_the_middle_may_lie_far_apart() -> None:
     samples = np.zeros((4, 6, 3), np.uint16)
     samples[2:] = 65535

@@ -1,10 +1,19 @@
 """Transparency through an enlargement, without halos."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
-from upscale_cli.imaging.picture import Samples
+from upscale_cli.imaging.picture import Picture, Samples
 from upscale_cli.imaging.resize import BICUBIC, resize
+
+
+def with_bled_colours(picture: Picture) -> Picture:
+    """`picture` with the colours of `bleed_colours`; itself where it has no alpha."""
+    if picture.alpha is None:
+        return picture
+    return replace(picture, pixels=bleed_colours(picture.pixels, picture.alpha))
 
 
 def bleed_colours(pixels: Samples, alpha: Samples) -> Samples:

@@ -26,6 +26,8 @@ DESCRIPTIVE = (
 # A program's name is replaced by this one's; XMP is told of apart, EXIF kept.
 _NOT_TEXT = ("Software", "XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type APP1")
 
+_IN_PIXELS = (0x9214, 0xA214, 0xA20E, 0xA20F, 0xA210)
+"""Of the first picture: its subject's area and place, and the sensor's pixels per unit."""
 _IPTC_RESOURCE = b"8BIM\x04\x04"
 
 BROKEN_EXIF = "EXIF damaged: dropped"
@@ -169,6 +171,11 @@ def _resize(exif: Image.Exif, width: int, height: int) -> None:
     exif[BASE.Orientation] = 1
     # The directory's own dictionary: what is changed in it is written.
     details = exif.get_ifd(IFD.Exif)
+    # It holds where its own directory stood in the file that it came in.
+    if IFD.Interop in details:
+        details[IFD.Interop] = dict(exif.get_ifd(IFD.Interop))
+    for tag in _IN_PIXELS:
+        details.pop(tag, None)
     for tag, value in ((BASE.ExifImageWidth, width), (BASE.ExifImageHeight, height)):
         if tag in details:
             details[tag] = value

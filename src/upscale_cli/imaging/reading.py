@@ -6,7 +6,7 @@ import numpy as np
 from PIL.ImageFile import ImageFile
 
 from upscale_cli.errors import PictureError
-from upscale_cli.imaging import jpeg_damage, metadata, png_chunks, profiles
+from upscale_cli.imaging import avif_colour, jpeg_damage, metadata, png_chunks, profiles
 from upscale_cli.imaging.decoding import MAX_PIXELS, name_of, open_image, open_stream
 from upscale_cli.imaging.picture import Header, Metadata, Picture, Samples
 from upscale_cli.imaging.samples import Layout, decode, layout_of
@@ -55,13 +55,22 @@ def read_picture(source: Path | bytes, max_pixels: int = MAX_PIXELS, promised: H
         pixels, alpha, depth_notes = decode(image, layout, data)
         other_notes = metadata.not_kept(image)  # which may follow the pixels
         icc, icc_notes = profiles.kept_profile(image, header.channels)
-        png_colour = png_chunks.colour_chunks(data, icc is not None) if header.format == "PNG" else ()
+        png_colour = _colour_chunks(data, header.format, icc is not None)
     return Picture(
         _upright(pixels, orientation),
         None if alpha is None else _upright(alpha, orientation),
         Metadata(icc, exif, dpi, header.format, png_colour),
         header.notes + damage_notes + depth_notes + exif_notes + other_notes + icc_notes,
     )
+
+
+def _colour_chunks(data: bytes, file_format: str, has_profile: bool) -> tuple[tuple[bytes, bytes], ...]:
+    """What the file says beside a profile of its colours, as a PNG does; () where that is sRGB."""
+    if file_format == "PNG":
+        return png_chunks.colour_chunks(data, has_profile)
+    if file_format == "AVIF" and not has_profile:
+        return avif_colour.colour_chunk(data)
+    return ()
 
 
 def _header(image: ImageFile, layout: Layout, frames: int) -> Header:

@@ -23,6 +23,7 @@ from upscale_cli.imaging.tiff_writing import write_tiff
 # 95 is where JPEG's losses stop to be seen; AVIF gets there at 90.
 DEFAULT_QUALITY = {"JPEG": 95, "WEBP": 95, "AVIF": 90}
 MAX_JPEG_EXIF_BYTES = 65_533
+MAX_JPEG_DPI = 65_535
 
 
 def write_picture(
@@ -94,6 +95,9 @@ def _fitted(picture: Picture, kind: Format) -> tuple[Picture, tuple[str, ...]]:
         notes.append(f"what says that its colours are not sRGB ({kinds}) left out: {kind.name} holds none")
     if picture.metadata.dpi and not kind.dpi:
         notes.append(f"resolution left out: {kind.name} holds none")
+    elif picture.metadata.dpi and kind.name == "JPEG" and max(picture.metadata.dpi) > MAX_JPEG_DPI:
+        picture = replace(picture, metadata=replace(picture.metadata, dpi=None))
+        notes.append(f"resolution left out: over {MAX_JPEG_DPI} dpi, more than a JPEG holds")
     return picture, tuple(notes)
 
 

@@ -27,16 +27,17 @@ _BAND = 1 << 20
 _COARSE = 13  # bits: the two histograms of 16-bit luminance, first of its upper bits and then of its lower, stay small
 
 
-def median_luminance(samples: Samples) -> float:
+def median_luminance(samples: Samples, shown: NDArray[np.bool_] | None = None) -> float:
     """Y_med: the exact median of Y (YCbCr, full range) over all pixels of (H, W, 1 or 3), in levels of 255.
 
-    Of an even number of pixels, the mean of the two in the middle; grey is its own luminance.
+    shown: (h, w), which pixels count, each for H/h x W/w of the samples; None, or none of them, for all.  Of an even
+    number of pixels, the mean of the two in the middle; grey is its own luminance.
     """
-    pixels = samples.shape[0] * samples.shape[1]
-    ranks = (pixels - 1) // 2, pixels // 2
-    upper = np.cumsum(sum(np.bincount(y.ravel() >> _COARSE, minlength=1 << 13) for y in _luminances(samples)))
+    shown = shown if shown is not None and shown.any() else None
+    upper = np.cumsum(sum(np.bincount(y >> _COARSE, minlength=1 << 13) for y in _luminances(samples, shown)))
+    ranks = (upper[-1] - 1) // 2, upper[-1] // 2
     bins = [int(np.searchsorted(upper, rank, side="right")) for rank in ranks]
-    lower = {found: np.cumsum(_lower_bits(samples, found)) for found in set(bins)}
+    lower = {found: np.cumsum(_lower_bits(samples, shown, found)) for found in set(bins)}
     middle = [
         (found << _COARSE) + int(np.searchsorted(lower[found], rank - (upper[found - 1] if found else 0), side="right"))
         for rank, found in zip(ranks, bins, strict=True)
@@ -92,17 +93,24 @@ def _luminance(samples: Samples) -> NDArray[np.uint32]:
     return red + green + blue
 
 
-def _luminances(samples: Samples) -> Iterator[NDArray[np.uint32]]:
-    """Y of the whole picture, a band of rows at a time."""
-    rows = max(1, _BAND // samples.shape[1])
-    for top in range(0, samples.shape[0], rows):
-        yield _luminance(samples[top : top + rows])
+def _luminances(samples: Samples, shown: NDArray[np.bool_] | None) -> Iterator[NDArray[np.uint32]]:
+    """Y of each pixel that counts, a band of rows at a time."""
+    height, width = samples.shape[:2]
+    rows = max(1, _BAND // width)
+    for top in range(0, height, rows):
+        y = _luminance(samples[top : top + rows])
+        if shown is None:
+            yield y.ravel()
+        else:
+            across = np.arange(width) * shown.shape[1] // width
+            down = np.arange(top, top + len(y)) * shown.shape[0] // height
+            yield y[shown[np.ix_(down, across)]]
 
 
-def _lower_bits(samples: Samples, upper: int) -> NDArray[np.int64]:
+def _lower_bits(samples: Samples, shown: NDArray[np.bool_] | None, upper: int) -> NDArray[np.int64]:
     """How often each value of the lower bits of Y occurs where its upper ones are `upper`."""
     counts = np.zeros(1 << _COARSE, np.int64)
-    for y in _luminances(samples):
+    for y in _luminances(samples, shown):
         counts += np.bincount(y[y >> _COARSE == upper] & ((1 << _COARSE) - 1), minlength=1 << _COARSE)
     return counts
 

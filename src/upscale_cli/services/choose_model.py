@@ -96,7 +96,7 @@ def choose(pairs: Sequence[Pair], job: Job) -> Choice:
     """
     assert job.picture is not None
     table = table_in(job.source) if job.header.format == "JPEG" else None
-    noise, jpeg = estimate_noise(job.picture.pixels), estimate_quality(job.picture.pixels, table)
+    noise, jpeg = estimate_noise(job.picture.pixels, job.picture.alpha), estimate_quality(job.picture.pixels, table)
 
     def suits(pair: Pair) -> bool:
         rule = pair.model.auto if isinstance(pair.model, Entry) else None

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from upscale_cli.imaging.alpha import bleed_colours
+from upscale_cli.imaging.alpha import with_bled_colours
 from upscale_cli.imaging.picture import Channels, Samples
 from upscale_cli.imaging.tensors import from_tensor, to_tensor
 from upscale_cli.inference.device import (
@@ -125,7 +125,7 @@ class Enlarger:
         """Runs the model on `job.picture`, and its partner where it is dark.  Raises PictureError, ResourceError."""
         picture, partner = job.picture, self._model.partner
         assert picture is not None
-        pixels = picture.pixels if picture.alpha is None else bleed_colours(picture.pixels, picture.alpha)
+        pixels = with_bled_colours(picture).pixels
         x = to_tensor(pixels).to(self._device)
         dtype = self.number_format(x)
         tile, notes = self.tile(self.network(dtype), job)
@@ -156,7 +156,9 @@ class Enlarger:
         """What Eq. (6) decides on the first network's picture."""
         planned = self.planned_fusion(job)
         assert planned is not None
-        y_med, gamma = median_luminance(samples), planned.settings.gamma
+        assert job.picture is not None
+        shown = None if job.picture.alpha is None else job.picture.alpha > 0
+        y_med, gamma = median_luminance(samples, shown), planned.settings.gamma
         gate = local_gate(samples, gamma) if planned.settings.local else whole_gate(samples, dark=y_med < gamma)
         share = float(gate.mean()) / 255 if planned.settings.local else float(y_med < gamma)
         return replace(planned, y_med=y_med, share=share), gate

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upscale_cli.errors import UsageError
+from upscale_cli.imaging.alpha import with_bled_colours
 from upscale_cli.imaging.atomic import naming_failures
 from upscale_cli.imaging.files import Header, Picture, read_header, read_picture
 from upscale_cli.imaging.kernel_files import Kernel, write_kernel
@@ -84,8 +85,9 @@ class ZeroshotWorker:
             if self._learning.reference is None
             else read_picture(self._learning.reference, promised=self._promised)
         )
+        seen, truth = with_bled_colours(given), None if truth is None else with_bled_colours(truth)
         comparable = job.size == (SCALE * given.width, SCALE * given.height)
-        learned = self._learner.learn(name, given, truth if comparable else None, _Share(self._watch, 0, LEARNING))
+        learned = self._learner.learn(name, seen, truth if comparable else None, _Share(self._watch, 0, LEARNING))
         options = {**learned.model.options, "passes": self._passes}
         model = replace(learned.model, scale=self._sketch.scale, options=options)
         if job.gate_path is not None:
@@ -96,7 +98,7 @@ class ZeroshotWorker:
         job = worker.compute(job)
         assert job.report is not None
         assert job.picture is not None
-        report = learned.report if truth is None else _measured(learned.report, job.picture, given, truth)
+        report = learned.report if truth is None else _measured(learned.report, job.picture, seen, truth)
         notes = tuple(dict.fromkeys((*job.report.notes, *learned.notes)))
         seconds = round(time.monotonic() - started, 3)
         job.report = replace(job.report, learned=report, seconds=seconds, notes=notes)
