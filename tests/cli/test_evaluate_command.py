@@ -13,6 +13,10 @@ import run_processes as processes
 import skimage.data
 from PIL import Image
 
+from upscale_cli.errors import ResourceError
+from upscale_cli.services.picture_job import Job
+from upscale_cli.services.upscale_worker import Worker
+
 Upscale = Callable[..., Any]
 
 
@@ -78,6 +82,32 @@ def test_json_lines(evaluate: Upscale, hr: Path) -> None:
     first, last = ended.err.splitlines()
     assert first.startswith("failed: hr/bad.png: is not a picture")
     assert last == "1 of 3 pictures could not be measured"
+
+
+@pytest.mark.parametrize("fault, code", [(KeyboardInterrupt(), 130), (ResourceError("out of memory", ""), 5)])
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_what_is_measured_stays_where_it_ends_early(
+    evaluate: Upscale, hr: Path, monkeypatch: pytest.MonkeyPatch, fault: BaseException, code: int, arguments: tuple[str]
+) -> None:
+    whole = evaluate("--hr", "hr", *arguments).out
+    compute = Worker.compute
+
+    def failing(self: Worker, job: Job) -> Job:
+        if job.target.source.stem != "a":
+            raise fault
+        return compute(self, job)
+
+    monkeypatch.setattr(Worker, "compute", failing)
+    ended = evaluate("--hr", "hr", *arguments)
+    assert ended.code == code
+    assert "stopped after 1 of 2 pictures" in ended.err
+    if arguments:
+        assert [json.loads(line)["picture"] for line in ended.out.splitlines()] == ["hr/a.png"]
+    else:
+        assert "stopped after 1 of 2 pictures" in " ".join(ended.out.split())
+        assert [line for line in ended.out.splitlines() if "a.png" in line] == [
+            line for line in whole.splitlines() if "a.png" in line
+        ]
 
 
 def test_the_protocol_of_cyclesr(evaluate: Upscale, hr: Path, folder: Path) -> None:

@@ -156,6 +156,7 @@ def test_what_is_told_is_what_was_done(hr: Pixels, seed: int):
         {"blur_kinds": []},
         {"noise_kinds": ["pink"]},
         {"poisson_peak": [0, 10]},
+        {"poisson_peak": [50, 1e10]},
         {"blur_unevenness": 1.0},
         {"noise_probability": 1.5},
         {"motion_length": [0, 3]},

@@ -154,6 +154,15 @@ def test_a_picture_that_is_skipped_keeps_the_source_that_it_was_made_from(here: 
     assert [record["source"] for record in _manifest()] == ["other/a.png"]
 
 
+def test_what_another_run_writes_meanwhile_stays_in_the_manifest(here: Path):
+    class Other(Watch):
+        def finished(self, report: PictureReport) -> None:
+            _run("hr/b.png")
+
+    _run("hr/a.png", watch=Other())
+    assert [record["output"] for record in _manifest()] == ["a.png", "b.png"]
+
+
 def test_a_lost_manifest_is_written_again_from_the_pictures(here: Path):
     _run(seed=1)
     before = Path("lr/manifest.jsonl").read_bytes()

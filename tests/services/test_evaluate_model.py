@@ -41,6 +41,9 @@ class Silent:
     def measured(self, scores: PictureScores) -> None:
         self.shown.append(scores)
 
+    def stopped(self, report: EvaluateReport, count: int) -> None:
+        pass
+
     def finished(self, report: PictureReport) -> None:
         pass
 

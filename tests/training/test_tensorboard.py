@@ -44,6 +44,13 @@ def test_a_term_that_begins_later_is_the_mean_of_where_it_was(tmp_path: Path):
     assert _curve(tmp_path, "loss/gan") == {EVERY: EVERY - 0.5}
 
 
+def test_a_term_that_is_not_of_every_step_has_a_curve(tmp_path: Path):
+    log = TensorBoardLog(tmp_path, after=0, batch=1)
+    for step in range(1, EVERY + 1):
+        log.write(Progress(step, 1e-4, {"l1": 1.0} | ({"r1": float(step)} if step % 4 == 1 else {}), 1.0))
+    assert _curve(tmp_path, "loss/r1") == {EVERY: 5.0}
+
+
 def test_validation_and_samples_are_there_at_once(tmp_path: Path):
     picture = np.random.default_rng(0).integers(0, 256, (12, 36, 3), dtype=np.uint8)
     log = TensorBoardLog(tmp_path, after=0, batch=8)

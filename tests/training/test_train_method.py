@@ -1,6 +1,9 @@
 """The service: a recipe in, a checkpoint out; what is refused before anything is done."""
 
+import errno
 import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -166,8 +169,11 @@ def test_a_run_that_began_and_ended_meanwhile_is_not_written_over(tmp_path: Path
 def test_a_run_of_another_network_is_not_resumed(tmp_path: Path, overrides: list[str], words: str):
     recipe, folder = write_recipe(tmp_path, max_steps=1), tmp_path / "run"
     _train(recipe, output=folder)
+    before = (folder / "recipe.toml").read_bytes()
     with pytest.raises(TrainingStateError, match=words):
         _train(recipe, output=folder, overrides=overrides, resume=True, force_config=True)
+    assert (folder / "recipe.toml").read_bytes() == before
+    _train(folder / "recipe.toml", output=folder, resume=True)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +233,57 @@ def test_pictures_that_have_moved_are_said_and_no_more(tmp_path: Path):
     moved = (tmp_path / "pictures").rename(tmp_path / "elsewhere")
     _train(recipe, output=folder, overrides=[f"data.train={moved}"], resume=True, watch=watch)
     assert watch.messages[0] == f"resumed with other settings: data.train {tmp_path / 'pictures'} -> {moved}"
+
+
+def test_pictures_that_were_not_there_before_make_another_run(tmp_path: Path):
+    recipe, folder = write_recipe(tmp_path, max_steps=2), tmp_path / "run"
+    _train(recipe, output=folder)
+    small = tmp_path / "small"
+    small.mkdir()
+    for path in (tmp_path / "pictures").iterdir():
+        with Image.open(path) as image:
+            image.resize((image.width // 4, image.height // 4)).save(small / path.name)
+    with pytest.raises(TrainingStateError, match=r"its run had other settings: data\.lr nothing -> "):
+        _train(recipe, output=folder, overrides=[f"data.lr={small}"], resume=True)
+    watch = Silent()
+    _train(recipe, output=folder, overrides=[f"data.validation={tmp_path / 'pictures'}"], resume=True, watch=watch)
+    assert watch.messages[0].startswith("resumed with other settings: data.validation nothing -> ")
+
+
+def test_what_a_killed_run_left_half_written_is_swept(tmp_path: Path):
+    recipe, folder, slim = write_recipe(tmp_path, max_steps=1), tmp_path / "run", tmp_path / "slim"
+    _train(recipe, output=folder, slim_state=slim)
+    (folder / "translations/step-00000001").mkdir(parents=True)
+    # As imaging.atomic and weights.atomic name theirs, of a process that is no more.
+    ours = next(iter(_temporaries(folder / "a.png")))
+    left = [folder / "best.safetensors~1-0badf00d.tmp", slim / ours, folder / "translations/step-00000001" / ours]
+    for path in left:
+        path.touch()
+    _train(recipe, output=folder, slim_state=slim, resume=True)
+    assert not any(path.exists() for path in left)
+
+
+def _temporaries(path: Path) -> list[str]:
+    """The names that another process, which has ended, gave to half of `path`."""
+    script = f"""
+import os
+from pathlib import Path
+from upscale_cli.imaging.atomic import whole_file
+with whole_file(Path({str(path)!r}), 1):
+    print(*(name for name in os.listdir({str(path.parent)!r}) if name.startswith(".upscale-")), flush=True)
+"""
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_a_folder_that_can_no_longer_be_written_is_a_resource_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refusing(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("upscale_cli.weights.atomic.publish", refusing)
+    with pytest.raises(ResourceError) as caught:
+        _train(write_recipe(tmp_path, max_steps=1), output=tmp_path / "run")
+    assert "cannot be written: Operation not permitted" in caught.value.message
+    assert "--resume" in caught.value.hint
 
 
 @pytest.mark.parametrize("schedule, free", [("milestones", True), ("cosine", False), ("linear", False)])

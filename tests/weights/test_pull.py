@@ -1,6 +1,7 @@
 """Getting models as `upscale models pull` does, and over real TLS."""
 
 import hashlib
+import json
 import os
 import shutil
 import ssl
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 from loopback import FileAnswer, Web, downloader_to, serving
 
-from upscale_cli.errors import WeightsError
+from upscale_cli.cli.app import main
+from upscale_cli.errors import ResourceError, WeightsError
 from upscale_cli.services.manage_models import pull_models
 from upscale_cli.weights.download import Downloader
 from upscale_cli.weights.entry import Entry
@@ -42,6 +44,33 @@ def test_one_model_that_fails_does_not_keep_the_others_away(tmp_path: Path, monk
     assert good.file is not None
     assert good.file.path.read_bytes() == DATA
     assert seen[-1] == ("good", len(DATA), len(DATA))
+
+
+def test_what_is_there_is_told_where_the_disk_is_full_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tables = [
+        f'[models.{name}]\nmethod="x"\nscale=4\nsha256="{SHA}"\nurls=["https://here.example/m"]\n' for name in "ab"
+    ]
+    (tmp_path / "w.toml").write_text("".join(tables))
+    monkeypatch.setenv("UPSCALE_WEIGHTS", str(tmp_path / "w.toml"))
+    monkeypatch.setenv("UPSCALE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/a.weights").write_bytes(DATA)
+    obtain = Store.obtain
+
+    def full(self: Store, entry: Entry, **options: object) -> object:
+        if entry.name == "b":
+            raise ResourceError("disk full", "make room")
+        return obtain(self, entry, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Store, "obtain", full)
+    with pytest.raises(SystemExit) as ended:
+        main(["models", "pull", "a", "b", "--json"])
+    assert ended.value.code == 5
+    said = capsys.readouterr()
+    assert [json.loads(line)["name"] for line in said.out.splitlines()] == ["a"]
+    assert "disk full" in said.err
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")

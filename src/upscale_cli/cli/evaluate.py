@@ -1,5 +1,6 @@
 """`upscale evaluate`: parse, call the service, show its report."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -104,9 +105,9 @@ def evaluate_command(
     protocol = Protocol("y" if channel == "y" else "rgb", crop_border, shift_search, center_crop)
     names = tuple(dict.fromkeys(name.strip().lower() for name in metrics.split(",")))
     request = EvaluateRequest(hr, protocol, how, lr, degrade, seed, names)
-    with evaluate_console(quiet=quiet, as_json=as_json) as console:
+    with evaluate_console(partial(_heading, request), quiet=quiet, as_json=as_json) as console:
         report = evaluate_model(request, console)
-        console.report(report, _heading(request, report))
+        console.report(report)
     return ExitCode.INPUTS_FAILED if report.failed else ExitCode.DONE
 
 

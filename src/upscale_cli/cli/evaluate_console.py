@@ -4,7 +4,7 @@ import io
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from rich import box
@@ -16,6 +16,8 @@ from rich.text import Text
 from upscale_cli.cli.one_line import one_line
 from upscale_cli.services.evaluate_report import EvaluateReport, PictureScores, Score
 
+Heading = Callable[[EvaluateReport], str]
+"""By what rules the table came about."""
 PLAIN_EVERY = 10.0
 """Seconds between progress lines where stderr is no terminal."""
 _UNFOLDED = 1000
@@ -26,8 +28,9 @@ _DECIMALS = {"psnr": 2, "ssim": 4, "lpips": 4, "niqe": 2}
 class EvaluateConsole:
     """Shows an evaluation (a `services.evaluate_model.Watch`): a bar on a terminal, plain lines elsewhere."""
 
-    def __init__(self, bars: Progress | None, *, quiet: bool, as_json: bool) -> None:
+    def __init__(self, bars: Progress | None, heading: Heading, *, quiet: bool, as_json: bool) -> None:
         self._bars = bars
+        self._heading = heading
         self._quiet = quiet
         self._as_json = as_json
         self._name = ""
@@ -71,12 +74,19 @@ class EvaluateConsole:
             sys.stderr.write(one_line(text) + "\n")
             sys.stderr.flush()
 
-    def report(self, report: EvaluateReport, heading: str) -> None:
+    def stopped(self, report: EvaluateReport, count: int) -> None:
+        """The table so far; JSON has its lines already, and no means of a part."""
+        done = f"stopped after {len(report.pictures)} of {count} pictures"
+        if not self._as_json and report.failed < len(report.pictures):
+            self._result(_drawn(report, f"{self._heading(report)}, {done}"))
+        self.message(done)
+
+    def report(self, report: EvaluateReport) -> None:
         """The last words: the table, or the means as JSON."""
         if self._as_json:
             self._result(json.dumps(report.record()))
         elif report.failed < len(report.pictures):
-            self._result(_drawn(report, heading))
+            self._result(_drawn(report, self._heading(report)))
         if report.failed:
             self.message(f"{report.failed} of {len(report.pictures)} pictures could not be measured", always=True)
 
@@ -91,14 +101,14 @@ class EvaluateConsole:
 
 
 @contextmanager
-def evaluate_console(*, quiet: bool, as_json: bool) -> Iterator[EvaluateConsole]:
-    """A console for one evaluation; its bar is gone when the block ends."""
+def evaluate_console(heading: Heading, *, quiet: bool, as_json: bool) -> Iterator[EvaluateConsole]:
+    """A console for one evaluation, whose table has that heading; its bar is gone when the block ends."""
     bars = None
     if sys.stderr.isatty() and not quiet:
         columns = TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn()
         bars = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)
     with bars or nullcontext():
-        yield EvaluateConsole(bars, quiet=quiet, as_json=as_json)
+        yield EvaluateConsole(bars, heading, quiet=quiet, as_json=as_json)
 
 
 def _drawn(report: EvaluateReport, heading: str) -> str:

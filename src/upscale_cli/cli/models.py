@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from upscale_cli.cli.one_line import one_line
-from upscale_cli.errors import UsageError, WeightsError
+from upscale_cli.errors import ResourceError, UsageError, WeightsError
 
 if TYPE_CHECKING:  # everything below is imported by the verb that needs it: help and completion stay quick
     from upscale_cli.services.manage_models import ModelReport, Verdict
@@ -76,9 +76,16 @@ def pull_command(
     from upscale_cli.services.manage_models import pull_models
     from upscale_cli.weights.store import offline_requested
 
-    with _progress() as progress:
-        verdicts = pull_models(names, offline=offline_requested(offline), progress=progress)
-    _show_verdicts(verdicts, "not obtained", as_json)
+    verdicts: list[Verdict] = []
+    try:
+        with _progress() as progress:
+            for verdict in pull_models(names, offline=offline_requested(offline), progress=progress):
+                verdicts.append(verdict)  # noqa: PERF402 - what is there already counts where the disk is full
+    except ResourceError:
+        _show_verdicts(verdicts, as_json)
+        raise
+    _show_verdicts(verdicts, as_json)
+    _complain(verdicts, "not obtained")
 
 
 @models_app.command("verify")
@@ -92,7 +99,9 @@ def verify_command(
     """Compare checkpoints on this machine with the sha256 they must have."""
     from upscale_cli.services.manage_models import verify_models
 
-    _show_verdicts(verify_models(names or []), "not as they should be", as_json)
+    verdicts = verify_models(names or [])
+    _show_verdicts(verdicts, as_json)
+    _complain(verdicts, "not as they should be")
 
 
 @models_app.command("path")
@@ -181,8 +190,8 @@ def _print_table(reports: "list[ModelReport]") -> None:
     Console().print(table)
 
 
-def _show_verdicts(verdicts: "list[Verdict]", failed: str, as_json: bool) -> None:
-    """Each on its line; then a WeightsError if any is wrong, with all the reasons."""
+def _show_verdicts(verdicts: "list[Verdict]", as_json: bool) -> None:
+    """Each on its line."""
     for verdict in verdicts:
         file = verdict.file and asdict(verdict.file) | {"path": str(verdict.file.path)}
         if as_json:
@@ -194,6 +203,10 @@ def _show_verdicts(verdicts: "list[Verdict]", failed: str, as_json: bool) -> Non
                 else ""
             )
             typer.echo(f"{verdict.name}: ok, sha256 {verdict.file.sha256}, {one_line(str(verdict.file.path))}{note}")
+
+
+def _complain(verdicts: "list[Verdict]", failed: str) -> None:
+    """Raises WeightsError if any is wrong, with all the reasons."""
     faults = [verdict.fault for verdict in verdicts if verdict.file is None]
     if len(faults) == 1:
         raise WeightsError(faults[0])

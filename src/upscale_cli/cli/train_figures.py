@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 from upscale_cli.training.state import Best
@@ -73,7 +74,7 @@ class TrainFigures:
         return Standing(
             step=progress.step,
             lr=progress.lr,
-            losses={name: self._mean_loss(name) for name in progress.losses},
+            losses={name: self._mean_loss(name) for name in dict.fromkeys(chain(*self._losses))},
             patches_per_second=self._batch * len(self._seconds) / seconds,
             waiting=sum(self._waited) / seconds,
             seconds_left=(self._max_steps - progress.step) * seconds / len(self._seconds),

@@ -41,6 +41,7 @@ def _odd(size: int | None) -> int | None:
 
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Peak = Annotated[float, Field(gt=0, le=1e9)]
 _Length = Annotated[float, Field(gt=0, le=200)]
 _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Quality = Annotated[int, Field(ge=1, le=100)]
@@ -79,7 +80,7 @@ class DegradationSettings(Settings):
     """Noise of the sensor, of light's quanta, or both (RWSR 3.1.1)."""
     noise_sigma: Annotated[tuple[_NotNegative, _NotNegative], AfterValidator(_ascending)] = (0.0, 15.0)
     """Gaussian sensor noise in grey levels."""
-    poisson_peak: Annotated[tuple[_Positive, _Positive], AfterValidator(_ascending)] = (50.0, 150.0)
+    poisson_peak: Annotated[tuple[_Peak, _Peak], AfterValidator(_ascending)] = (50.0, 150.0)
     """Poisson and Poisson-Gaussian noise: quanta of light for white (RWSR 3.1.1: 50 to 150)."""
     poisson_gaussian_sigma: Annotated[tuple[_NotNegative, _NotNegative], AfterValidator(_ascending)] = (0.0, 5.0)
     """Poisson-Gaussian noise: its Gaussian part in grey levels (RWSR 3.1.1: 0 to 5)."""

@@ -60,7 +60,7 @@ def degrade_images(request: DegradeRequest, watch: Watch) -> UpscaleReport:
     settings = find_recipe(request.recipe)
     targets = _targets(request)
     folder = Path(request.output)
-    earlier = read_manifest(folder)
+    read_manifest(folder)  # one that is something else ends it before the first picture
     notes_of = partial(notes_on, _settings_record(request, settings))
     waiting, reports = settled_at_once(targets, notes_of, watch, overwrite=request.overwrite)
     stopped: ResourceError | None = None
@@ -72,7 +72,7 @@ def degrade_images(request: DegradeRequest, watch: Watch) -> UpscaleReport:
             done, stopped = run_overlapped(Degrader(request, settings), waiting, watch)
             reports += done
     finally:
-        update_manifest(folder, earlier, targets, reports)
+        update_manifest(folder, targets, reports)
     order = {target.source.name: i for i, target in enumerate(targets)}
     reports.sort(key=lambda report: order[report.input])
     return UpscaleReport(tuple(reports), time.monotonic() - started, stopped, len(targets) - len(reports))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from upscale_cli import SOFTWARE, __version__
-from upscale_cli.degradation.manifest import Record, write_manifest
+from upscale_cli.degradation.manifest import Record, read_manifest, write_manifest
 from upscale_cli.degradation.operations import Pixels
 from upscale_cli.imaging.atomic import naming_failures
 from upscale_cli.imaging.files import Metadata, Picture, write_picture
@@ -79,14 +79,13 @@ def notes_on(settings: Record, existing: Path) -> tuple[str, ...]:
     return () if same else ("it was made with other settings",)
 
 
-def update_manifest(
-    folder: Path, earlier: dict[str, Record], targets: Sequence[Target], reports: Sequence[PictureReport]
-) -> None:
-    """`earlier` less what is gone, and what the targets' files say of themselves.
+def update_manifest(folder: Path, targets: Sequence[Target], reports: Sequence[PictureReport]) -> None:
+    """The manifest less what is gone, and what the targets' files say of themselves.
 
     reports: of what was done in this run; a picture that was not keeps the source that it was made from.  Raises
-    PictureError or ResourceError where the manifest cannot be written.
+    UsageError for a manifest that is something else, PictureError or ResourceError where it cannot be written.
     """
+    earlier = read_manifest(folder)  # now, for another run may have written into the folder meanwhile
     made = {report.output for report in reports if report.status == "done"}
     records = {name: record for name, record in earlier.items() if (folder / name).exists()}
     for target in targets:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol
 
-from upscale_cli.errors import PictureError
+from upscale_cli.errors import PictureError, ResourceError
 from upscale_cli.imaging import quality
 from upscale_cli.imaging.files import Header, Picture
 from upscale_cli.imaging.picture import Samples
@@ -39,6 +39,9 @@ class Watch(Protocol):
     def measured(self, scores: PictureScores) -> None:
         """A picture is measured or failed."""
 
+    def stopped(self, report: EvaluateReport, count: int) -> None:
+        """It ends before its time: what was measured of `count` pictures."""
+
     def message(self, text: str) -> None:
         """Something the user should know."""
 
@@ -55,18 +58,26 @@ def evaluate_model(request: EvaluateRequest, watch: Watch) -> EvaluateReport:
     pairs = find_pairs(request.hr, request.lr)
     compare = partial(_compared, request.protocol, find_measures(request, partial(watch.downloading, "alexnet")))
     worker = worker_for(selection, request.upscale, watch)
-    pictures = []
-    for number, (hr, lr) in enumerate(pairs, 1):
-        watch.started(hr.name, number, len(pairs))
-        try:
-            original, small = read_pair(hr, lr, scale, reduce, request.seed or 0)
-            job = _job(hr, small, original, paired=selection.paired)
-            scores = _scores(worker, job, original, compare)
-        except PictureError as error:
-            scores = PictureScores(hr.name, cause=error)
-        watch.measured(scores)
-        pictures.append(scores)
-    return EvaluateReport(worker.name, worker.sha256, scale, request.protocol, request.metrics, tuple(pictures))
+    pictures: list[PictureScores] = []
+
+    def measured() -> EvaluateReport:
+        return EvaluateReport(worker.name, worker.sha256, scale, request.protocol, request.metrics, tuple(pictures))
+
+    try:
+        for number, (hr, lr) in enumerate(pairs, 1):
+            watch.started(hr.name, number, len(pairs))
+            try:
+                original, small = read_pair(hr, lr, scale, reduce, request.seed or 0)
+                job = _job(hr, small, original, paired=selection.paired)
+                scores = _scores(worker, job, original, compare)
+            except PictureError as error:
+                scores = PictureScores(hr.name, cause=error)
+            watch.measured(scores)
+            pictures.append(scores)
+    except (KeyboardInterrupt, ResourceError):
+        watch.stopped(measured(), len(pairs))
+        raise
+    return measured()
 
 
 def _scores(worker: Worker | AutoWorker, job: Job, original: Pixels, compare: Compare) -> PictureScores:

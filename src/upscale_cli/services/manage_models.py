@@ -1,6 +1,6 @@
 """The use cases of `upscale models`: plain arguments in, frozen reports out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -49,19 +49,19 @@ def describe_model(name: str, store: Store | None = None) -> ModelReport:
 
 def pull_models(
     names: Sequence[str], *, offline: bool, progress: Progress | None = None, store: Store | None = None
-) -> list[Verdict]:
+) -> Iterator[Verdict]:
     """Have these models on this machine, and their partners; one that fails does not keep the others away.
 
-    Raises UsageError for an unknown name before anything is fetched, ResourceError where the disk is full.
+    Raises UsageError for an unknown name before anything is fetched; the iterator ResourceError where the disk is full.
     """
     store, catalogue = store or Store(), load_catalogue()
     named = [catalogue.find(name) for name in names]
     partners = [catalogue.find(entry.partner) for entry in named if isinstance(entry, Entry) and entry.partner]
     entries = list({entry.name: entry for entry in (*named, *partners)}.values())
-    return [
+    return (
         _verdict(entry, partial(store.obtain, offline=offline, progress=progress and partial(progress, entry.name)))
         for entry in entries
-    ]
+    )
 
 
 def verify_models(names: Sequence[str], store: Store | None = None) -> list[Verdict]:

@@ -46,7 +46,7 @@ def pair_phone_pictures(request: PairRequest, watch: Watch) -> UpscaleReport:
     settings = _settings_record(request, describe_pair(choice, partner) if choice is not None else None)
     pairs = find_pairs(request)
     folder = Path(request.output)
-    earlier = read_manifest(folder)
+    read_manifest(folder)  # one that is something else ends it before the first picture
     half = {target for target in pairs.targets if _is_half(target, request)}
     whole = [target for target in pairs.targets if target not in half]
     waiting, reports = settled_at_once(whole, partial(notes_on, settings), watch, overwrite=request.overwrite)
@@ -58,7 +58,7 @@ def pair_phone_pictures(request: PairRequest, watch: Watch) -> UpscaleReport:
             done, stopped = _done(PairWorker(request, pairs.references, settings, worker), request, waiting, watch)
             reports += done
     finally:
-        update_manifest(folder, earlier, pairs.targets, reports)
+        update_manifest(folder, pairs.targets, reports)
     order = {target.source.name: i for i, target in enumerate(pairs.targets)}
     reports.sort(key=lambda report: order[report.input])
     return UpscaleReport(tuple(reports), time.monotonic() - started, stopped, len(pairs.targets) - len(reports))

@@ -19,7 +19,7 @@ from upscale_cli.networks.unit_range import UnitRange
 from upscale_cli.services.loading import Model, find_model, load_model
 from upscale_cli.services.locks import locked
 from upscale_cli.services.training_recipe import RECIPE, as_toml, check_resumed, read_settings
-from upscale_cli.training.loop import TrainingReport, train
+from upscale_cli.training.loop import TRANSLATIONS, TrainingReport, train
 from upscale_cli.training.processes import is_first, joined
 from upscale_cli.training.settings import RecipeSettings
 from upscale_cli.training.state import write_whole
@@ -105,6 +105,7 @@ def train_from_recipe(
             _check_unused(folder)
         if slim_state is not None:
             _check_writable(slim_state, "--slim-state")
+            sweep_temporaries(slim_state)
     if resume:
         check_resumed(folder, settings, force=force_config, message=watch.message)
     prepare_device(place, training=True)
@@ -114,8 +115,6 @@ def train_from_recipe(
         trainable.draw(0, range(settings.batch))
         return TrainedReport(plan, None)
     with joined(place) as processes, _alone_in(folder, resume=resume) if processes.first else contextlib.nullcontext():
-        if processes.first:
-            write_whole(plan.recipe, as_toml(settings).encode())
         outcome = train(
             trainable,
             settings,
@@ -126,6 +125,7 @@ def train_from_recipe(
             slim=slim_state,
             translating=trainable if save_translations and isinstance(trainable, Translating) else None,
             should_stop=lambda: deadline is not None and time.monotonic() >= deadline,
+            taken=lambda: write_whole(plan.recipe, as_toml(settings).encode()) if processes.first else None,
         )
     return TrainedReport(plan, outcome)
 
@@ -169,8 +169,16 @@ def _alone_in(folder: Path, *, resume: bool) -> Iterator[None]:
         if not resume:
             # Since the first look pictures were read: a run that began then may have ended before this one.
             _check_unused(folder)
-        sweep_temporaries(folder)
+        _sweep(folder)
         yield
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what a run that was killed has left half written in `folder`."""
+    for place in (folder, *(folder / TRANSLATIONS).glob("step-*")):
+        sweep_temporaries(place)
+    for left in folder.glob("*.safetensors~*.tmp"):
+        left.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

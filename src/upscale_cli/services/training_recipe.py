@@ -1,14 +1,15 @@
 """Recipes as a training finds them: read with overrides, held against the run they are to go on with, printed anew."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from upscale_cli.config.toml_file import parse, read_toml
 from upscale_cli.config.toml_text import annotated, to_toml
 from upscale_cli.errors import TrainingStateError, UsageError
 from upscale_cli.methods import load_trainer
-from upscale_cli.training.recipe import changes, merged, override_tables, rooted
-from upscale_cli.training.settings import FREE, MOVABLE, VERSION, RecipeSettings
+from upscale_cli.training.recipe import changes, merged, override_tables, rooted, says
+from upscale_cli.training.settings import FREE, LEARNED_FROM, MOVABLE, VERSION, RecipeSettings
 from upscale_cli.training.state import check_saved
 
 RECIPE = "recipe.toml"
@@ -65,7 +66,7 @@ def check_resumed(folder: Path, settings: RecipeSettings, *, force: bool, messag
                 "choose another folder with -o",
             )
     changed = {key: said for key, said in changes(before, settings).items() if key not in FREE}
-    grave = [said for key, said in changed.items() if not _harmless(key, settings)]
+    grave = [said for key, said in changed.items() if not _harmless(key, before, settings)]
     if grave and not force:
         raise TrainingStateError(
             f"{folder}: its run had other settings: {', '.join(grave)}",
@@ -75,7 +76,10 @@ def check_resumed(folder: Path, settings: RecipeSettings, *, force: bool, messag
         message("resumed with other settings: " + ", ".join(changed.values()))
 
 
-def _harmless(key: str, settings: RecipeSettings) -> bool:
+def _harmless(key: str, before: Mapping[str, Any], settings: RecipeSettings) -> bool:
     """Whether the steps to come are those that the run would have done."""
+    if key in MOVABLE:
+        # Pictures that were not there before, or are no longer, are not the same ones in another place.
+        return key not in LEARNED_FROM or all(says(each, key) for each in (before, settings.model_dump()))
     # The other schedules end with the last step, so that another length is another rate at every step.
-    return key in MOVABLE or (key == "max_steps" and settings.optimiser.schedule == "milestones")
+    return key == "max_steps" and settings.optimiser.schedule == "milestones"

@@ -10,14 +10,22 @@ from typing import Any
 
 import torch
 
-from upscale_cli.errors import PictureError, TrainingStateError
+from upscale_cli.errors import PictureError, ResourceError, TrainingStateError, WeightsError
 from upscale_cli.training.course import Course
 from upscale_cli.training.datasets import Batch, drawn_ahead
 from upscale_cli.training.learner import LOWER_RATE, Learner
 from upscale_cli.training.metrics_log import MetricsLog
 from upscale_cli.training.processes import Processes
 from upscale_cli.training.settings import BEST_NAME
-from upscale_cli.training.state import Best, load_newest, naming_faults, save_pictures, save_slim_state, save_state
+from upscale_cli.training.state import (
+    AFTER_MENDING,
+    Best,
+    load_newest,
+    naming_faults,
+    save_pictures,
+    save_slim_state,
+    save_state,
+)
 from upscale_cli.training.tensorboard import TensorBoardLog
 from upscale_cli.training.trainable import Trainable, Translating, Validation
 from upscale_cli.training.watch import Observer, Progress, Watch
@@ -55,11 +63,13 @@ def train(
     slim: Path | None = None,
     translating: Translating | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    taken: Callable[[], None] = lambda: None,
 ) -> TrainingReport:
     """Runs `trainable` to `settings.max_steps`; everything of the run lies in `folder`, which exists.
 
     slim: where a state in small parts is written when it ends, if at all.  translating: `trainable` itself where its
     translations are to be kept beside each saved state, in TRANSLATIONS in `folder`.
+    taken is called before anything is written, once the state that is gone on from has proved to fit.
     should_stop is asked after each step, like `watch`; a True, in any of the processes, saves and returns.
     Raises TrainingStateError on a loss, gradient, weight or output that is not finite (the newest checkpoint is from
     before it) and where there is nothing to resume or it is of another network, ResourceError where the folder cannot
@@ -69,6 +79,7 @@ def train(
     learner = Learner(trainable, settings, processes)
     keep = partial(_kept, folder, translating) if processes.first else _nothing
     step, best = _resumed(learner, folder, processes, watch) if resume else (0, None)
+    taken()
     if not resume:
         # Saved before the first step, so that a run that was killed early can be resumed like any other.
         keep(0, learner.state(), None)
@@ -174,8 +185,11 @@ def _validated(trainable: Trainable, learner: Learner, step: int) -> Validation:
 
 
 def _export(trainable: Trainable, learner: Learner, path: Path, step: int) -> None:
-    with naming_faults(path, 0):
-        trainable.export(learner.average, path, step)
+    try:
+        with naming_faults(path, 0):
+            trainable.export(learner.average, path, step)
+    except WeightsError as error:
+        raise ResourceError(error.message, AFTER_MENDING) from error
 
 
 def _better(best: Best | None, step: int, figures: Mapping[str, float]) -> Best | None:

@@ -128,8 +128,9 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
             return super().forward(x)
         values = x.float()
         count = x.numel() // x.shape[1]
-        mean, square = mean_over_processes(torch.stack([values.mean((0, 2, 3)), values.square().mean((0, 2, 3))]))
-        variance = square - mean.square()
+        mean = mean_over_processes(values.mean((0, 2, 3)))
+        # Of differences: the mean square less the square of the mean is rounding errors where values hardly differ.
+        variance = mean_over_processes((values - mean[:, None, None]).square().mean((0, 2, 3)))
         with torch.no_grad():
             count *= dist.get_world_size() if dist.is_initialized() else 1
             momentum = self.momentum or 0.0

@@ -73,6 +73,11 @@ def changes(before: Mapping[str, Any], settings: BaseModel) -> dict[str, str]:
     }
 
 
+def says(tables: Mapping[str, Any], key: str) -> bool:
+    """Whether a recipe's tables hold a value for "table.key"."""
+    return _flat(tables).get(key) is not None
+
+
 def _flat(tables: Mapping[str, Any], prefix: str = "") -> Tables:
     """{"t": {"x": 1}} -> {"t.x": 1}"""
     flat: Tables = {}

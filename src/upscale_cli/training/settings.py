@@ -161,3 +161,5 @@ FREE = frozenset({"data.workers", "save_every", "start"})
 """Keys that change no result any more: a run is resumed with other values of them without a word."""
 MOVABLE = frozenset({"data.train", "data.lr", "data.validation", "data.validation_lr", "data.source"})
 """Keys that a run is resumed with other values of, but says so: the same pictures may lie elsewhere by then."""
+LEARNED_FROM = frozenset({"data.train", "data.lr", "data.source"})
+"""Those of them that decide what is learned."""

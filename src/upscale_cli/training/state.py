@@ -20,6 +20,8 @@ from PIL import Image
 from upscale_cli.errors import PictureError, ResourceError, TrainingStateError
 from upscale_cli.imaging.atomic import naming_failures, whole_file
 
+AFTER_MENDING = "mend that, then go on with --resume"
+"""What to do where something could not be written."""
 KEPT = 2
 SLIM_BYTES = 16 * 1024**2
 _NAME = re.compile(r"step-(\d{8,})\.pt")
@@ -135,7 +137,7 @@ def naming_faults(target: Path, size: int) -> Iterator[None]:
         with naming_failures(target, size):
             yield
     except (PictureError, ResourceError) as error:
-        raise ResourceError(error.message, "mend that, then go on with --resume") from error
+        raise ResourceError(error.message, AFTER_MENDING) from error
 
 
 def _packed(step: int, state: Mapping[str, Any], best: Best | None) -> bytes:

@@ -75,7 +75,8 @@ class TensorBoardLog:
 
 
 def _point(steps: list[Progress], batch: int) -> Iterator[dict[str, Any]]:
-    losses = {name: _mean([step.losses[name] for step in steps if name in step.losses]) for name in steps[-1].losses}
+    names = dict.fromkeys(name for step in steps for name in step.losses)  # some terms are not of every step
+    losses = {name: _mean([step.losses[name] for step in steps if name in step.losses]) for name in names}
     yield from _scalars("loss", losses)
     yield {"tag": "lr", "simple_value": steps[-1].lr}
     yield {"tag": "patches_per_second", "simple_value": batch / max(_mean([step.seconds for step in steps]), 1e-9)}
