@@ -307,11 +307,22 @@ def test_iptc_of_a_tiff_is_left_out_with_a_word(tag: int, kind: int) -> None:
 
 
 @pytest.mark.parametrize("behind", [False, True])
-def test_exif_behind_the_pixels_of_a_png_turns_it_too(behind: bool) -> None:
-    exif = exif_with(6).tobytes()[6:]
+@pytest.mark.parametrize(
+    "told",
+    [
+        png_chunk(b"eXIf", exif_with(6).tobytes()[6:]),
+        png_chunk(b"iTXt", b'XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation="6"/>'),
+        png_chunk(
+            b"zTXt",
+            b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n8\n" + exif_with(6).tobytes().hex().encode()),
+        ),
+    ],
+    ids=["EXIF", "XMP", "text"],
+)
+def test_what_turns_a_png_may_stand_behind_its_pixels(behind: bool, told: bytes) -> None:
     data = png(60, 90, 8, 2, np.ascontiguousarray(np.rot90(photo(), 1)).tobytes())
     at = data.index(b"IEND" if behind else b"IDAT") - 4
-    with_exif = data[:at] + png_chunk(b"eXIf", exif) + data[at:]
+    with_exif = data[:at] + told + data[at:]
     header = read_header(with_exif)
     assert (header.width, header.height) == (90, 60)
     np.testing.assert_array_equal(read(with_exif).pixels, photo())

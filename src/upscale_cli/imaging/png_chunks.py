@@ -19,7 +19,9 @@ _SRGB_GAMMA = 45455
 _SRGB_CICP = bytes([1, 13, 0, 1])
 _ROUNDING = 200
 
-_EXIF_TEXT = b"Raw profile type exif"
+_STANDING_IN = (b"Raw profile type exif", b"XML:com.adobe.xmp")
+"""Keywords of texts with EXIF as older programs wrote it, and with XMP."""
+_LONGEST = max(map(len, _STANDING_IN))
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Of a pixel, by type of colour."""
 _ONE_PASS = ((0, 0, 1, 1),)
@@ -50,11 +52,11 @@ def walk(stream: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
 
 
 def holds_exif(stream: BinaryIO) -> bool:
-    """Whether EXIF stands anywhere in the file, also in a text of older programs; the stream stays in place."""
+    """Whether EXIF, or XMP, which may stand in for it, is anywhere in the file; the stream stays in place."""
     place = stream.tell()
     try:
         return any(
-            kind == b"eXIf" or (kind in TEXT and stream.read(len(_EXIF_TEXT)) == _EXIF_TEXT)
+            kind == b"eXIf" or (kind in TEXT and stream.read(_LONGEST).startswith(_STANDING_IN))
             for kind, _, _ in walk(stream)
         )
     finally:
