@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from upscale_cli.services.zeroshot_worker import passes_for
+from upscale_cli.errors import ResourceError
+from upscale_cli.services.learning_report import passes_for
+from upscale_cli.services.upscale_worker import Worker
 
 Upscale = Callable[..., Any]
 STEPS = ("--steps", "2")
@@ -75,7 +77,7 @@ def test_a_run_that_went_on_is_the_run_that_did_not_stop(upscale: Upscale, pictu
     assert stopped.code == 0, stopped
     record = json.loads(stopped.out)
     assert record["learned"]["steps"] == 1
-    assert record["notes"] == ["out of time after 1 of 4 steps (--resume goes on)"]
+    assert record["notes"] == ["out of time after 1 of 4 steps (--resume --overwrite goes on)"]
     assert Path("b.png").read_bytes() != Path("whole.png").read_bytes()
     skipped = upscale("zeroshot", "a.png", "-o", "b.png", "--steps", "4", "--resume")
     assert "exists, skipped: it was learned with other settings: quick, 1 of 4 steps" in skipped.err
@@ -99,6 +101,21 @@ def test_every_kind_of_picture(upscale: Upscale, folder: Path, mode: str, depth:
     with Image.open("b_x2_dualsr.png") as image:
         assert image.size == (132, 128)
         assert image.mode == mode
+
+
+def test_what_was_learned_stays_until_the_picture_is_written(
+    upscale: Upscale, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise ResourceError("disk full", "make room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Worker, "write", full)
+        assert upscale("zeroshot", "a.png", *STEPS).code == 5
+    ended = upscale("zeroshot", "a.png", *STEPS, "--resume")
+    assert ended.code == 0, ended
+    assert "goes on after 2 of 2 steps" in ended.err
+    assert not list((picture.parent.parent / "cache" / "zeroshot").iterdir())
 
 
 def test_the_picture_is_upright(upscale: Upscale, folder: Path) -> None:
@@ -245,6 +262,31 @@ def test_what_is_read_is_not_written_over(upscale: Upscale, picture: Path, argum
     option = "--save-kernel" if "--save-kernel" in arguments else "-o"
     assert ended.complained(2, "is an input, and would be written over", f"choose another {option}")
     assert {path: path.read_bytes() for path in Path().iterdir()} == before
+
+
+def test_a_kernel_of_a_file_is_that_of_each_halving(upscale: Upscale, picture: Path) -> None:
+    np.save("k.npy", np.full((5, 5), 0.04))
+    arguments = ("zeroshot", "a.png", *STEPS, "--kernel", "k.npy")
+    assert "k.npy: taken for each of the 2 halvings" in upscale(*arguments, "-s", "4").err
+    assert "halvings" not in upscale(*arguments, "-s", "2").err
+    assert "halvings" not in upscale("zeroshot", "a.png", *STEPS, "--kernel", "bicubic", "-s", "4", "-o", "b.png").err
+
+
+def test_an_output_of_another_scale_is_skipped_with_a_word(upscale: Upscale, picture: Path) -> None:
+    assert upscale("zeroshot", "a.png", *STEPS, "-o", "b.png").code == 0
+    assert (
+        "b.png exists, skipped: it was made with other settings"
+        in upscale("zeroshot", "a.png", *STEPS, "-o", "b.png", "-s", "3").err
+    )
+    assert "other settings" not in upscale("zeroshot", "a.png", *STEPS, "-o", "b.png").err
+
+
+def test_a_reference_is_of_one_picture_and_what_was_made_of_it(upscale: Upscale, folder: Path) -> None:
+    (folder / "in").mkdir()
+    Image.fromarray(_pixels(64, 72)).save("in/a.png")
+    Image.fromarray(_pixels(128, 144)).save("hr.png")
+    assert upscale("zeroshot", "in", *STEPS, "--reference", "hr.png").code == 0
+    assert upscale("zeroshot", "in", *STEPS, "--reference", "hr.png", "--overwrite").code == 0
 
 
 def test_a_reference_of_another_size_or_of_several_pictures(upscale: Upscale, picture: Path) -> None:

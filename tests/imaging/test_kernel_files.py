@@ -65,7 +65,10 @@ def test_negative_numbers_are_kept(tmp_path: Path):
         (np.zeros((5, 5)), "its sum is 0"),
         (-np.ones((5, 5)), "its sum is -25"),
         (np.full((5, 5), np.nan), "its sum is nan"),
-        (np.full((5, 5), "a"), "holds no numbers"),
+        (np.full((5, 5), "a"), "holds no real numbers"),
+        (np.full((5, 5), 0.04 + 0.01j), "holds no real numbers"),
+        (np.full((3, 3), 1e308), "its sum is inf"),
+        (np.array([[-1, -1, -1], [0, 0, 0], [1, 1, 1.01]]), "its sum is 0.01"),
     ],
 )
 def test_what_is_no_kernel_is_named(tmp_path: Path, values: np.ndarray, words: str):

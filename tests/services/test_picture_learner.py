@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from upscale_cli.errors import PictureError
 from upscale_cli.imaging.picture import Picture
 from upscale_cli.methods.dualsr.adaptation import Adaptation
 from upscale_cli.services import picture_learner
 from upscale_cli.services.learning_report import LearningRequest
-from upscale_cli.services.picture_learner import PictureLearner
+from upscale_cli.services.picture_learner import PictureLearner, forgotten
 
 
 class Nobody:
@@ -48,7 +49,28 @@ def test_a_state_is_kept_where_time_ran_out_and_is_of_its_picture_and_settings(s
     done = learner(resume=True).learn("a", picture(), None, Nobody())
     assert done.report.steps == 3
     assert done.notes == ()
+    assert done.state is not None
+    assert done.state.is_dir()
+    forgotten(done.state)
     assert len(list(states.iterdir())) == 2
+
+
+def test_a_state_that_another_run_is_at_is_not_forgotten(states: Path):
+    state = learner().learn("a", picture(), None, Nobody()).state
+    assert state is not None
+    with FileLock(state.with_suffix(".lock")):
+        forgotten(state)
+        assert state.is_dir()
+    forgotten(state)
+    assert not state.exists()
+
+
+def test_what_no_step_was_done_of_is_begun_anew_aloud(states: Path):
+    learner(max_seconds=1e-6).learn("a", picture(), None, Nobody())
+    for path in states.glob("*/step-*.pt"):
+        if path.stem != "step-00000000":
+            path.unlink()
+    assert learner(resume=True).learn("a", picture(), None, Nobody()).notes == ("nothing to go on from: begun anew",)
 
 
 def test_without_a_cache_that_can_be_written_it_learns_all_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -82,7 +104,7 @@ def test_two_runs_never_learn_from_one_picture_at_once(states: Path):
     watch = Second()
     assert learner().learn("a", picture(), None, watch).report.steps == 3
     assert watch.refused.exit_code == 3
-    assert list(states.iterdir()) == []
+    assert not list(states.glob("*.lock"))
 
 
 def test_states_of_long_ago_are_removed(states: Path):
@@ -93,7 +115,7 @@ def test_states_of_long_ago_are_removed(states: Path):
             (states / name).mkdir(parents=True)
         os.utime(states / name, (time.time() - days * 24 * 3600,) * 2)
     learner().learn("a", picture(), None, Nobody())
-    assert [state.name for state in states.iterdir()] == ["young"]
+    assert {state.name for state in states.iterdir()} & {"old", "old.lock", "young"} == {"young"}
 
 
 def test_a_run_that_comes_to_no_numbers_fails_its_picture(monkeypatch: pytest.MonkeyPatch):

@@ -49,7 +49,7 @@ _Kernel = Annotated[
     typer.Option(
         "--kernel",
         metavar="FILE|NAME",
-        help="The kernel that made the picture smaller, where it is known: PNG, .npy or .mat, or one of box, "
+        help="The kernel that halved the picture (x4: each time), where it is known: PNG, .npy or .mat, or one of box, "
         "bilinear, bicubic and lanczos.",
         rich_help_panel=_LEARNING,
     ),
@@ -85,7 +85,7 @@ _Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
-        help="Go on where the same command was interrupted or ran out of time.",
+        help="Go on where the same command was interrupted or, with --overwrite, ran out of time.",
         rich_help_panel=_LEARNING,
     ),
 ]
@@ -132,7 +132,8 @@ def zeroshot_command(
     """Upscale each blurred picture with a network that is fitted to it. Else as 'upscale run'."""
     from upscale_cli.cli.console import run_console
 
-    leave_at_once_when_interrupted(how_to_go_on(overwrite=overwrite) + " with --resume")
+    going_on = f"{how_to_go_on(overwrite=False)} with --resume"
+    leave_at_once_when_interrupted(going_on)
     if output == "-" or (output is None and "-" in inputs):
         check_stdout(as_json=as_json, dry_run=dry_run)
     precision, tile_side = options.checked_precision(precision), options.parse_tile(tile)

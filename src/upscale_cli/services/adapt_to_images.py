@@ -1,5 +1,6 @@
 """`upscale zeroshot`: for each picture a network that learns from it alone, then the way of `upscale run`."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,9 +9,9 @@ from upscale_cli.imaging.formats import format_for
 from upscale_cli.imaging.kernel_files import read_kernel
 from upscale_cli.methods.dualsr.config import SCALE
 from upscale_cli.services.inputs import collect_inputs
-from upscale_cli.services.learning_report import MODEL, LearningRequest
-from upscale_cli.services.outputs import KERNEL, Naming
-from upscale_cli.services.provenance import read_provenance
+from upscale_cli.services.learning_report import MODEL, LearningRequest, passes_for
+from upscale_cli.services.outputs import KERNEL, Naming, plan_outputs
+from upscale_cli.services.provenance import made_otherwise, read_provenance
 from upscale_cli.services.upscale_images import Watch, run_pictures
 from upscale_cli.services.upscale_report import UpscaleReport, UpscaleRequest
 from upscale_cli.weights.catalogue import load_catalogue
@@ -27,7 +28,11 @@ def adapt_to_images(request: UpscaleRequest, learning: LearningRequest, watch: W
     given, notes = (None, ()) if learning.kernel is None or learning.reduction else read_kernel(learning.kernel)
     for note in notes:
         watch.message(note)
-    if learning.reference is not None and len(collect_inputs(request.inputs, recursive=request.recursive)) > 1:
+    if given is not None and (passes := passes_for(request.scale)) > 1:
+        watch.message(f"{learning.kernel}: taken for each of the {passes} halvings")
+    naming = _naming(request, learning)
+    inputs = collect_inputs(request.inputs, recursive=request.recursive) if learning.reference is not None else []
+    if len(inputs) > 1 and len(plan_outputs(inputs, naming)) > 1:
         raise UsageError("--reference is the truth of one picture, and there are several", "run them one by one")
 
     def prepared() -> "ZeroshotWorker":
@@ -36,7 +41,8 @@ def adapt_to_images(request: UpscaleRequest, learning: LearningRequest, watch: W
 
         return ZeroshotWorker(request, learning, given, watch)
 
-    return run_pictures(request, _naming(request, learning), lambda path: _notes_on(path, learning), prepared, watch)
+    notes_on = partial(_notes_on, request, learning)
+    return run_pictures(request, naming, notes_on, prepared, watch)
 
 
 def _naming(request: UpscaleRequest, learning: LearningRequest) -> Naming:
@@ -54,8 +60,11 @@ def _naming(request: UpscaleRequest, learning: LearningRequest) -> Naming:
     )
 
 
-def _notes_on(existing: Path, learning: LearningRequest) -> tuple[str, ...]:
-    """What to say of an output that exists: where it says itself that it was learned otherwise."""
-    made = read_provenance(existing).get("Learned", "")
-    wanted = learning.settings(learning.all_steps)
-    return ("it was learned with other settings: " + made,) if made and made != wanted else ()
+def _notes_on(request: UpscaleRequest, learning: LearningRequest, existing: Path) -> tuple[str, ...]:
+    """What to say of an output that exists: where it says itself that it was learned or made otherwise."""
+    found = read_provenance(existing)
+    made, wanted = found.get("Learned", ""), learning.settings(learning.all_steps)
+    if made and made != wanted:
+        return ("it was learned with other settings: " + made,)
+    others = {"Scale": request.scale_label(SCALE), "Self-Ensemble": "yes" if request.self_ensemble else "no"}
+    return ("it was made with other settings",) if made_otherwise(existing, others) else ()

@@ -17,6 +17,12 @@ UNLIKE = 30.0
 """dB below which an enlarged picture, reduced again, is not the given one any more."""
 
 
+def passes_for(scale: float | None) -> int:
+    """How often the network is run: as often as it does not surpass the scale; the rest is resampled, which came out
+    nearer to the original than to surpass it and resample down (x3, docs/benchmarks.md)."""
+    return 1 if scale is None else max(1, math.floor(math.log2(scale)))
+
+
 @dataclass(frozen=True)
 class LearningRequest:
     """The options of `upscale zeroshot`; its help says what they mean.
@@ -85,9 +91,9 @@ class LearningReport:
     """How a picture's own network was learned, and what became of it.
 
     steps: done.  settings: as of `LearningRequest.settings`.  width: standard deviations of the kernel along its axes,
-    (larger, smaller), in pixels of the result.  consistency: PSNR in dB of the result's middle, reduced by the kernel,
-    beside the picture itself.  niqe, bicubic_niqe: of the same middle, lower is better; None where it is too small.
-    psnr, ssim and bicubic's: on luminance, where there was a reference.
+    (larger, smaller), in pixels of the first pass's result.  consistency: PSNR in dB of the result's middle, reduced by
+    the kernel, beside the picture itself.  niqe, bicubic_niqe: of the same middle, lower is better; None where it is
+    too small.  psnr, ssim and bicubic's: on luminance, where there was a reference.
     """
 
     steps: int

@@ -27,7 +27,7 @@ from upscale_cli.services.loading import Model, find_model, load_model
 from upscale_cli.services.locks import locked
 from upscale_cli.training.loop import TrainingReport, train
 from upscale_cli.training.processes import Processes
-from upscale_cli.training.state import Best, naming_faults, saved_states
+from upscale_cli.training.state import Best, naming_faults, saved_states, step_of
 from upscale_cli.training.watch import Progress
 from upscale_cli.weights.places import cache_folder
 
@@ -53,11 +53,16 @@ class Watch(Protocol):
 
 @dataclass(frozen=True)
 class Learned:
-    """A picture's own network, the kernel that made the picture (K, K), and how both were come to."""
+    """A picture's own network, the kernel that made the picture (K, K), and how both were come to.
+
+    state: of all steps, in the cache; what it was for is done when the picture is written, and then it is to be
+    `forgotten`.  None where there are steps to come, or none was kept.
+    """
 
     model: Model
     kernel: Kernel
     report: LearningReport
+    state: Path | None
     notes: tuple[str, ...]
 
 
@@ -104,18 +109,18 @@ class PictureLearner:
             notes = self._emptied(folder)
             report = self._train(adaptation, settings, folder, _Steps(name, watch))
             model = load_model(report.exported, offline=True)
-            if report.finished:
-                shutil.rmtree(folder, ignore_errors=True)
         assert model.state is not None
         adaptation.G_UP.load_state_dict(model.state)
         # Of the numbers: the file's metadata stand in any order.
         model = replace(model, name=MODEL, sha256=_digest(model.state))
+        kept = _kept_states()
         if not report.finished:
-            kept = _kept_states()
-            hint = "--resume goes on" if states == kept else f"no --resume: {kept} cannot be written, see UPSCALE_CACHE"
+            there = states == kept
+            hint = "--resume --overwrite goes on" if there else f"no --resume: {kept} cannot be written: UPSCALE_CACHE"
             notes += (f"out of time after {report.step} of {settings.max_steps} steps ({hint})",)
         said = LearningReport(report.step, self._request.settings(report.step), *adaptation.judged())
-        return Learned(model, adaptation.kernel(), said, notes)
+        state = folder if report.finished and states == kept else None
+        return Learned(model, adaptation.kernel(), said, state, notes)
 
     def _train(
         self, adaptation: Adaptation, settings: AdaptationSettings, folder: Path, steps: "_Steps"
@@ -158,7 +163,7 @@ class PictureLearner:
         notes: tuple[str, ...] = ()
         if not self._request.resume:
             shutil.rmtree(folder, ignore_errors=True)
-        elif not saved_states(folder):
+        elif not any(step_of(state) for state in saved_states(folder)):
             notes = ("nothing to go on from: begun anew",)
         with naming_faults(folder, 0):
             folder.mkdir(parents=True, exist_ok=True)
@@ -247,6 +252,15 @@ def _alone_with(folder: Path, name: str) -> Iterator[None]:
         finally:
             with contextlib.suppress(OSError):  # systems that remove no open file: swept later
                 lock.unlink()
+
+
+def forgotten(state: Path) -> None:
+    """Removes the state of work that is done, but where another run is at it again."""
+    lock = state.with_suffix(".lock")
+    with contextlib.suppress(OSError), locked(lock) as free:
+        if free:
+            shutil.rmtree(state, ignore_errors=True)
+            lock.unlink()
 
 
 def _sweep(folder: Path) -> None:

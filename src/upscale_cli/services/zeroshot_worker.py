@@ -1,6 +1,5 @@
 """The stages of a picture whose network is learned from itself: those of `upscale_worker`, with a model for each."""
 
-import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +19,11 @@ from upscale_cli.imaging.tensors import from_tensor, to_tensor
 from upscale_cli.inference.device import memory_budget
 from upscale_cli.methods.dualsr.config import SCALE
 from upscale_cli.services import picture_job, upscale_worker
-from upscale_cli.services.learning_report import MODEL, LearningReport, LearningRequest
+from upscale_cli.services.learning_report import MODEL, LearningReport, LearningRequest, passes_for
 from upscale_cli.services.loading import Model
 from upscale_cli.services.outputs import Target
 from upscale_cli.services.picture_job import Job
-from upscale_cli.services.picture_learner import BYTES, BYTES_PER_PIXEL, PictureLearner
+from upscale_cli.services.picture_learner import BYTES, BYTES_PER_PIXEL, PictureLearner, forgotten
 from upscale_cli.services.upscale_report import PictureReport, UpscaleRequest
 from upscale_cli.services.upscale_worker import Worker
 
@@ -53,6 +52,7 @@ class ZeroshotWorker:
         self._watch = watch
         self._learner = PictureLearner(learning, request.device, request.precision, given)
         self._workers: dict[Target, Worker] = {}
+        self._learned: dict[Target, Path] = {}
         self._promised: Header | None = None  # of the reference
         self._passes = passes_for(request.scale)
         # What is known of every picture's network before it is learned.
@@ -103,11 +103,19 @@ class ZeroshotWorker:
         seconds = round(time.monotonic() - started, 3)
         job.report = replace(job.report, learned=report, seconds=seconds, notes=notes)
         self._workers[job.target] = worker
+        if learned.state is not None:
+            self._learned[job.target] = learned.state
         return job
 
     def write(self, job: Job) -> PictureReport:
-        """Writes the picture, whole or not at all.  Raises PictureError, ResourceError."""
-        return self._workers.pop(job.target).write(job)
+        """Writes the picture, whole or not at all; only then what was learned is let go.
+
+        Raises PictureError, ResourceError.
+        """
+        report = self._workers.pop(job.target).write(job)
+        if (state := self._learned.pop(job.target, None)) is not None:
+            forgotten(state)
+        return report
 
     def _check_reference(self, job: Job) -> None:
         reference: Path | None = self._learning.reference
@@ -121,12 +129,6 @@ class ZeroshotWorker:
                 "name the picture that it was made from",
             )
         self._promised = header
-
-
-def passes_for(scale: float | None) -> int:
-    """How often the network is run: as often as it does not surpass the scale; the rest is resampled, which came out
-    nearer to the original than to surpass it and resample down (x3, docs/benchmarks.md)."""
-    return 1 if scale is None else max(1, math.floor(math.log2(scale)))
 
 
 class _Share:

@@ -53,8 +53,8 @@ def save_state(folder: Path, step: int, state: Mapping[str, Any], best: Best | N
     target = folder / f"step-{step:08d}.pt"
     write_whole(target, _packed(step, state, best))
     # Nothing later than this one can be read, or the run would have gone on from there.
-    older = [path for path in saved_states(folder) if _step_of(path) < step]
-    dear = {target, *older[-(KEPT - 1) :]} | {path for path in older if best and _step_of(path) == best.step}
+    older = [path for path in saved_states(folder) if step_of(path) < step]
+    dear = {target, *older[-(KEPT - 1) :]} | {path for path in older if best and step_of(path) == best.step}
     for path in set(saved_states(folder)) - dear:
         path.unlink(missing_ok=True)
     return target
@@ -91,7 +91,7 @@ def save_pictures(folder: Path, pictures: Mapping[str, NDArray[np.uint8]]) -> No
 def saved_states(folder: Path) -> list[Path]:
     """The run's checkpoints, oldest first."""
     found = (path for path in folder.glob("step-*.pt") if _NAME.fullmatch(path.name) and path.is_file())
-    return sorted(found, key=_step_of)
+    return sorted(found, key=step_of)
 
 
 def check_saved(folder: Path) -> None:
@@ -110,7 +110,7 @@ def load_newest(
     """
     check_saved(folder)
     # Of a whole and a slim state of the same step the whole one comes first.
-    found = [*_slim_states(folder), *(([path], _step_of(path)) for path in saved_states(folder))]
+    found = [*_slim_states(folder), *(([path], step_of(path)) for path in saved_states(folder))]
     for earlier, (files, step) in reversed(list(enumerate(sorted(found, key=lambda one: one[1])))):
         try:
             saved = _load(files, step)
@@ -178,5 +178,6 @@ def _reason(error: Exception) -> str:
     return f"{said} is missing" if isinstance(error, KeyError) else said
 
 
-def _step_of(path: Path) -> int:
+def step_of(path: Path) -> int:
+    """How many steps the state of that name holds."""
     return int(path.stem.removeprefix("step-"))

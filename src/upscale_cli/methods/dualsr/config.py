@@ -77,6 +77,7 @@ RECIPES: Mapping[str, AdaptationSettings] = {
     "quick": AdaptationSettings(
         course="forward",
         max_steps=100,
+        save_every=25,
         patch=64,
         precision="bf16",
         up=OptimiserSettings(lr=1e-4, betas=_BETAS, schedule="cosine"),
