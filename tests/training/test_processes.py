@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 from training_runs import GAN, Silent, write_recipe, write_unpaired_recipe
 
 from upscale_cli.services.train_method import train_from_recipe
-from upscale_cli.training.processes import Processes
+from upscale_cli.training.processes import Processes, share_batch_norm
 from upscale_cli.training.state import load_newest
 
 
@@ -164,3 +165,12 @@ def test_no_process_ends_before_the_first_has_written_everything(tmp_path: Path)
         [sys.executable, *command, str(tmp_path / "done")], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("deviation", [0.0, 0.01, 1.0])
+def test_batch_norm_is_exact_where_values_hardly_differ(deviation: float):
+    x = 50 + deviation * torch.randn((2, 3, 16, 16), generator=torch.Generator().manual_seed(0))
+    alone, shared = nn.BatchNorm2d(3), nn.Sequential(nn.BatchNorm2d(3))
+    share_batch_norm(shared)
+    torch.testing.assert_close(shared(x), alone(x), atol=2e-3, rtol=0)
+    torch.testing.assert_close(shared[0].running_var, alone.running_var)
