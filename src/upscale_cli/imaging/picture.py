@@ -18,7 +18,7 @@ class Metadata:
 
     icc: the ICC profile the samples are meant in, None for sRGB.  exif: an EXIF block ("Exif\\0\\0" and a TIFF
     structure) without orientation and without thumbnail.  dpi: across and down.  source_format: as in `Header`.
-    png_colour: the chunks (kind, body) by which a PNG says that samples are not sRGB, beside or without a profile.
+    png_colour: the chunks (kind, body) by which a PNG says that its samples are not sRGB, beside or without a profile.
     """
 
     icc: bytes | None = None

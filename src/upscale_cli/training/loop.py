@@ -97,10 +97,8 @@ def train(
             due = step % settings.save_every == 0 or step == settings.max_steps
             if due or stop:
                 learner.require_finite()
-            validation = _validated(trainable, learner, step) if due and processes.first else validation
-            best = _better(best, step, validation.figures) if due else best
-            if due and best is not None and best.step == step:
-                _export(trainable, learner, folder / BEST, step)
+            if due and processes.first:
+                validation, best = _judged(trainable, learner, folder, step, best)
             progress = _progress(step, learner.rate, losses, clock, validation if due else None)
             for observer in observers:  # before the state: what is written beyond it is dropped by a resumed run
                 observer.write(progress)
@@ -112,8 +110,8 @@ def train(
     exported = folder / f"{settings.name}.safetensors"
     if processes.first:
         _export(trainable, learner, exported, step)
-    if processes.first and slim is not None:
-        save_slim_state(slim, step, learner.slim_state(), best)
+        if slim is not None:
+            save_slim_state(slim, step, learner.slim_state(), best)
     return TrainingReport(step, exported, step >= settings.max_steps, validation.figures, best)
 
 
@@ -175,6 +173,17 @@ def _stepped(trainable: Trainable, learner: Learner, step: int, batch: Batch) ->
     learner.begin(step)
     trainable.step(step, batch, learner.update)
     return learner.end()
+
+
+def _judged(
+    trainable: Trainable, learner: Learner, folder: Path, step: int, best: Best | None
+) -> tuple[Validation, Best | None]:
+    """The validation after `step`, and the best one so far, whose checkpoint is written where it is this one."""
+    validation = _validated(trainable, learner, step)
+    best = _better(best, step, validation.figures)
+    if best is not None and best.step == step:
+        _export(trainable, learner, folder / BEST, step)
+    return validation, best
 
 
 def _validated(trainable: Trainable, learner: Learner, step: int) -> Validation:
