@@ -75,12 +75,12 @@ def test_a_dry_run_says_what_would_be_chosen(upscale: Run, two: None, folder: Pa
     assert sorted(path.name for path in (folder / "in").iterdir()) == ["clean.png", "noise.png"]
 
 
-def test_fusion_that_is_asked_for_is_done_where_it_can_be(upscale: Run, two: None) -> None:
+def test_who_asks_for_fusion_gets_models_that_fuse(upscale: Run, two: None) -> None:
     ended = upscale("run", "in/", "-o", "out/", "--fuse", "--fuse-gamma", "256", "--json")
     assert ended.code == 0
     clean, noise = map(json.loads, ended.out.splitlines())
-    assert noise["fusion"]["fused"] == 1.0
-    assert clean["notes"] == ["quiet has no second network: not fused"]
+    assert [clean["model"], noise["model"]] == ["rwsr", "noisy"]
+    assert [clean["fusion"]["fused"], noise["fusion"]["fused"]] == [1.0, 1.0]
 
 
 def test_a_device_that_is_not_there_is_refused_before_the_first_picture(upscale: Run, two: None) -> None:

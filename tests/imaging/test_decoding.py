@@ -11,10 +11,12 @@ import textwrap
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from picture_files import alpha_ramp, deep_photo, encoded, exif_with, photo, png, png_chunk, srgb_profile
 from PIL import Image
 
@@ -70,6 +72,36 @@ def read_or_refuse(data: bytes) -> Picture | str:
     assert line.isprintable()
     assert "object at 0x" not in line
     return line
+
+
+@pytest.mark.parametrize(
+    ("layout", "parts"),
+    [
+        ({"rowsperstrip": 10}, 6),
+        ({"tile": (16, 32)}, 12),
+        ({"planarconfig": "separate", "rowsperstrip": 20}, 9),
+        ({"planarconfig": "separate", "tile": (32, 32)}, 18),
+    ],
+    ids=["strips", "tiles", "planes of strips", "planes of tiles"],
+)
+def test_an_uncompressed_tiff_has_all_its_parts(layout: dict[str, Any], parts: int) -> None:
+    pixels = photo()
+    with io.BytesIO() as stream:
+        shaped = np.moveaxis(pixels, 2, 0) if "planarconfig" in layout else pixels
+        tifffile.imwrite(stream, shaped, photometric="rgb", **layout)
+        data = stream.getvalue()
+    assert np.array_equal(read_picture(data).pixels, pixels)
+    start = int.from_bytes(data[4:8], "little")
+    tags = start + 2 + 12 * np.arange(int.from_bytes(data[start : start + 2], "little"))
+    counts = [at + 4 for at in tags if int.from_bytes(data[at : at + 2], "little") in (273, 279, 324, 325)]
+    for left in (parts - 1, parts // 2):
+        damaged = bytearray(data)
+        for at in counts:
+            assert damaged[at] == parts
+            damaged[at] = left
+        for read in (read_picture, read_header):
+            with pytest.raises(PictureError, match="damaged: strips or tiles of it are missing"):
+                read(bytes(damaged))
 
 
 @pytest.mark.parametrize("kind", FILES)

@@ -16,6 +16,7 @@ from upscale_cli.services.fusion_report import FusionRequest
 from upscale_cli.services.inputs import Input
 from upscale_cli.services.outputs import Target
 from upscale_cli.services.picture_job import Job
+from upscale_cli.weights.catalogue import load_catalogue
 
 RULES = {"strong": "jpeg = [1, 60]", "noisy": "noise = [6, 255]", "quiet": ""}
 
@@ -105,8 +106,8 @@ def test_the_default_is_auto_until_the_user_names_another(catalogue: Path) -> No
 def test_fusion_that_no_choice_could_do(catalogue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="--fuse-with: is the partner of one model"):
         select("auto", FusionRequest(partner="noisy"))
-    partners = [pair.partner for pair in select("auto", FusionRequest(wanted=True)).pairs]
-    assert [partner is not None for partner in partners] == [False, False, False, True]
-    monkeypatch.setattr("upscale_cli.services.choose_model.find_partner", lambda *_: None)
+    assert [pair.name for pair in select("auto", FusionRequest(gamma=80)).pairs] == ["rwsr"]
+    own = [entry for entry in load_catalogue().automatic if entry.partner is None]
+    monkeypatch.setattr("upscale_cli.services.choose_model._here", lambda *_: own)
     with pytest.raises(UsageError, match="--fuse: no model that auto chooses from"):
         select("auto", FusionRequest(wanted=True))

@@ -27,6 +27,7 @@ MAX_TIFF_TILE_PIXELS = 1 << 24
 
 NEW_SUBFILE_TYPE, DNG_VERSION, TILE_WIDTH, TILE_LENGTH = 254, 50706, 322, 323
 BITS_PER_SAMPLE, SAMPLE_FORMAT, FLOAT = 258, 339, 3
+SAMPLES_PER_PIXEL, PLANAR_CONFIGURATION, APART = 277, 284, 2
 BIGTIFF_STARTS = (b"II+\0", b"MM\0+")
 TIFF_STARTS = (b"II*\0", b"MM\0*", *BIGTIFF_STARTS)
 
@@ -146,6 +147,7 @@ def _check_size(image: ImageFile, max_pixels: int, name: str) -> None:
         )
     if image.format == "TIFF":
         _check_tiff(getattr(image, "tag_v2", {}), name)
+        _check_strips(image, name)
 
 
 def _check_tiff(tags: dict[int, object], name: str) -> None:
@@ -154,6 +156,16 @@ def _check_tiff(tags: dict[int, object], name: str) -> None:
         raise PictureError(f"{name}: its tiles have {tile} pixels, over the limit of {MAX_TIFF_TILE_PIXELS}")
     if DNG_VERSION in tags or _integer(tags.get(NEW_SUBFILE_TYPE)) & 1:
         raise PictureError(f"{name}: holds only a preview (a camera's raw file?)", "develop it to a TIFF or PNG first")
+
+
+def _check_strips(image: ImageFile, name: str) -> None:
+    """Raises PictureError where strips or tiles of an uncompressed TIFF are missing: Pillow leaves them black."""
+    parts = [part.extents for part in image.tile if part.codec_name == "raw" and part.extents is not None]
+    tags = getattr(image, "tag_v2", {})
+    planes = _integer(tags.get(SAMPLES_PER_PIXEL)) if tags.get(PLANAR_CONFIGURATION) == APART else 1
+    covered = sum((right - left) * (bottom - top) for left, top, right, bottom in parts)
+    if parts and covered < image.width * image.height * planes:
+        raise PictureError(f"{name}: damaged: strips or tiles of it are missing", "get a fresh copy of the file")
 
 
 def _integer(value: object) -> int:

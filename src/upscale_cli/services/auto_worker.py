@@ -5,7 +5,7 @@ from typing import Protocol
 
 from upscale_cli.inference.device import choose_device, memory_budget
 from upscale_cli.services import picture_job, upscale_worker
-from upscale_cli.services.choose_model import Pair, Selection, choose, unfused
+from upscale_cli.services.choose_model import Pair, Selection, choose
 from upscale_cli.services.loading import describe_pair, load_pair
 from upscale_cli.services.outputs import Target
 from upscale_cli.services.picture_job import Job
@@ -68,7 +68,6 @@ class AutoWorker:
         """That of the model which suits the job's picture."""
         job.choice = choose(self._selection.pairs, job)
         pair = next(pair for pair in self._selection.pairs if pair.name == job.choice.model)
-        job.notes += unfused(pair, self._request.fusion)
         if pair.name not in self._workers:
             self._workers[pair.name] = self._made(pair)
         return self._workers[pair.name]

@@ -65,12 +65,14 @@ def _automatic(catalogue: Catalogue, fusion: FusionRequest) -> Selection:
     if fusion.partner is not None:
         raise UsageError("--fuse-with: is the partner of one model, not of those that auto chooses from", "add --model")
     ready = _here(catalogue.automatic, fusion)
+    if fusion.given:  # who asks for a gate gets one, whatever else the picture's faults would ask for
+        ready = [entry for entry in ready if entry.partner is not None]
+    if not ready:
+        raise UsageError(f"{fusion.given[0]}: no model that auto chooses from has a second network", "add --model")
     pairs = []
     for entry in ready:
         asked = fusion if entry.partner is not None else FusionRequest()
         pairs.append(Pair(entry, find_partner(entry, asked), asked))
-    if fusion.given and not any(pair.partner is not None for pair in pairs):
-        raise UsageError(f"{fusion.given[0]}: no model that auto chooses from has a second network", "add --model")
     return Selection(tuple(pairs), Model(AUTO, "", ready[0].scale, {}), automatic=True)
 
 
@@ -103,10 +105,3 @@ def choose(pairs: Sequence[Pair], job: Job) -> Choice:
         return rule is not None and rule.takes(noise, jpeg)
 
     return Choice(next(filter(suits, pairs), pairs[-1]).name, noise, jpeg)
-
-
-def unfused(pair: Pair, fusion: FusionRequest) -> tuple[str, ...]:
-    """What to say where fusion is asked for and this model, chosen for a picture, has no second network."""
-    if not fusion.given or pair.partner is not None:
-        return ()
-    return (f"{pair.name} has no second network: not fused",)
