@@ -221,6 +221,17 @@ def test_alone_it_learns_from_the_first_half_too(tmp_path: Path, course: str):
     assert messages[-1].startswith("pictures: 2 to train on")  # of 4 that are not held out
 
 
+def test_one_picture_has_no_half(tmp_path: Path):
+    data = {"train": _folder(tmp_path / "one", 1, 160, 1), "holdout": [], "halves": True}
+    with pytest.raises(UsageError, match="one picture to train on has no half"):
+        _prepare(tmp_path, course="synthetic", data=data)
+
+
+def test_syn_takes_a_recipe_whose_photos_are_not_there(tmp_path: Path):
+    training = _prepare(tmp_path, course="synthetic", data={"lr": tmp_path / "nowhere"})
+    assert training.settings.data.lr is None
+
+
 def test_the_two_stages_have_their_own_rates(tmp_path: Path):
     groups = _prepare(tmp_path, loss=GAN, optimiser={"lr": 1e-4, "clip_norm": 50}).groups
     assert {name: group.optimiser.lr for name, group in groups.items()} == {
@@ -314,9 +325,17 @@ def test_partners_are_measured_as_they_are(tmp_path: Path):
     assert "drift" in figures
 
 
-def test_a_cycle_that_has_collapsed_is_said_once_with_the_knob_to_turn(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("tables", "knob"),
+    [
+        ({}, "raise loss.mse (tenfold) or loss.identity"),
+        ({"loss": {"cycle": 0}}, "raise loss.mse (tenfold) or loss.cycle and loss.identity"),
+        ({"course": "apart"}, "begin anew with more pretrain_steps or a higher loss.identity"),
+    ],
+)
+def test_a_cycle_that_has_collapsed_is_said_once_with_the_knob_to_turn(tmp_path: Path, tables: Any, knob: str):
     messages: list[str] = []
-    training = _prepare(tmp_path, messages)
+    training = _prepare(tmp_path, messages, **tables)
     assert training.cycle is not None
     with torch.no_grad():
         training.cycle.G_s2r.model[-2].bias.fill_(3)  # everything becomes white
@@ -332,7 +351,7 @@ def test_a_cycle_that_has_collapsed_is_said_once_with_the_knob_to_turn(tmp_path:
     for _ in range(2):
         assert training.validate(training.network).figures["drift"] > 50
     assert len(warnings()) == 1
-    assert "raise loss.mse (tenfold) or loss.identity" in warnings()[0]
+    assert warnings()[0].endswith(f": {knob}")
 
 
 @pytest.mark.parametrize(
@@ -343,6 +362,10 @@ def test_a_cycle_that_has_collapsed_is_said_once_with_the_knob_to_turn(tmp_path:
         ({"patch": 30, "loss": {"gan": 1}, "discriminator": {"kind": "vgg"}}, "must be a multiple of 32"),
         ({"loss": {"per": 1, "features": "discriminator"}}, "needs loss.gan"),
         ({"loss": {"mse": 0}}, "or nothing is learnt"),
+        (
+            {"course": "paired", "data": {"lr": None}},
+            "data.lr is missing: with course = 'paired' it holds the partners",
+        ),
         ({"course": "paired", "data": {"plain_share": 0.1}}, "needs synthetic low resolution"),
         ({"second_stage": {"options": {"blocks": 3}}}, "another method's"),
         ({"translation": {"skip_high_pass": True}}, "set that too"),

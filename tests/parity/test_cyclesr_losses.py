@@ -14,7 +14,8 @@ from golden_weights import load_golden
 from torch import Tensor
 
 from upscale_cli.losses.adversarial import ragan_discriminator_loss, ragan_generator_loss
-from upscale_cli.methods.cyclesr.losses import lsgan_discriminator_loss, lsgan_loss, mse_loss
+from upscale_cli.losses.content import mse_loss
+from upscale_cli.methods.cyclesr.losses import lsgan_discriminator_loss, lsgan_loss
 from upscale_cli.methods.cyclesr.training_settings import LossSettings, TranslationSettings
 from upscale_cli.methods.cyclesr.translation import CycleGAN, Pictures
 

@@ -98,6 +98,19 @@ def test_an_unknown_method_is_a_sentence(tmp_path: Path, overrides: list[str], w
     assert words in str(caught.value)
 
 
+def test_a_recipe_that_cannot_be_resumed_without_its_overrides_names_the_runs_own(tmp_path: Path):
+    recipe = write_recipe(tmp_path)
+    folder = tmp_path / "run"
+    _train(recipe, output=folder, max_seconds=0)
+    recipe.write_text(recipe.read_text().replace('"pictures"', '"nowhere"'))
+    with pytest.raises(UsageError, match="there is no such folder") as refused:
+        _train(recipe, output=folder, resume=True)
+    assert refused.value.hint.endswith(f"or go on with {folder / 'recipe.toml'}")
+    with pytest.raises(UsageError, match="there is no such folder") as refused:
+        _train(recipe, output=tmp_path / "other", resume=True)
+    assert "go on with" not in refused.value.hint
+
+
 def test_nothing_to_resume_is_told_at_once_and_leaves_no_file(tmp_path: Path):
     folder, watch = make_pictures(tmp_path / "photos"), Silent()
     before = sorted(folder.iterdir())

@@ -66,9 +66,46 @@ def test_a_picture_in_both_folders_is_named_whatever_it_is_called(tmp_path: Path
     blurred.save(real / "IMG_7.png")
     _, messages = _load(good, lr=real)
     assert _odd(messages) == [
-        f"data.lr = {real}: 1 of 5 pictures are in data.train too: IMG_7.png (c.png); what is learnt from them may not "
-        "hold for others"
+        f"data.lr = {real}: at least 1 of 5 pictures are in data.train too: IMG_7.png (c.png); what is learnt from "
+        "them may not hold for others"
     ]
+
+
+def test_a_picture_is_known_by_others_of_another_place_in_it(tmp_path: Path):
+    good, real = make_pictures(tmp_path / "good", 5), _photographs(tmp_path / "real")
+    image = Image.open(good / "c.png")  # 96 x 96
+    shifted = Image.new("RGB", image.size)
+    shifted.paste(image, (6, -6))
+    shifted.reduce(4).save(real / "IMG_7.png")
+    assert "at least 1 of 5 pictures are in data.train too: IMG_7.png (c.png)" in _odd(_load(good, lr=real)[1])[0]
+
+
+def test_a_picture_that_validation_is_measured_on_is_named(tmp_path: Path):
+    good, real = make_pictures(tmp_path / "good", 5), _photographs(tmp_path / "real")
+    Image.open(good / "c.png").reduce(4).save(real / "IMG_7.png")
+    _, messages = _load(good, lr=real, holdout=["c"])
+    assert _odd(messages) == [
+        f"data.lr = {real}: at least 1 of 5 pictures are among those that validation is measured on: IMG_7.png; take "
+        "them out of either"
+    ]
+
+
+def test_halves_of_other_names_are_refused(tmp_path: Path):
+    good, real = make_pictures(tmp_path / "good", 9), tmp_path / "real"
+    real.mkdir()
+    for path in good.iterdir():
+        Image.open(path).reduce(4).save(real / f"{path.stem}x4m.png")
+    with pytest.raises(
+        UsageError, match=r"data\.halves: not of the names of .*: ax4m\.png, bx4m\.png, cx4m\.png and 6"
+    ):
+        _load(good, lr=real, halves=True)
+
+
+def test_too_few_for_halves_says_how_many_are_needed(tmp_path: Path):
+    good = make_pictures(tmp_path / "good", 7)
+    with pytest.raises(UsageError, match=r"3 pictures to train on are too few") as refused:
+        _load(good, lr=good, halves=True)
+    assert refused.value.hint == "data.halves leaves the rest out: give it 8"
 
 
 def test_photographs_larger_than_the_good_ones_are_said(tmp_path: Path):

@@ -29,7 +29,10 @@ _Recipe = Annotated[
         help=f"How they are spoiled: {RECIPES}, or a file; {PAIRS}: pairs of two cameras instead.",
     ),
 ]
-_Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Another seed than 0, another draw for each picture.")]
+_Seed = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, help="Another seed than 0: another draw of what each picture has for itself."),
+]
 _Lr = Annotated[
     str | None,
     typer.Option("--lr", metavar="DIR", help="The phone's pictures.", rich_help_panel=_PAIRS_PANEL),

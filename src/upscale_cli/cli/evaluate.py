@@ -29,7 +29,10 @@ _Degrade = Annotated[
         "'upscale degrade' says. Default: clean.",
     ),
 ]
-_Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Another seed than 0, another draw for each picture.")]
+_Seed = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, help="Another seed than 0: another draw of what each picture has for itself."),
+]
 _Metrics = Annotated[
     str,
     typer.Option(

@@ -6,12 +6,18 @@ RGB in [0, 255]; scalars, unweighted.
 from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
 def content_loss(x_hat: Tensor, x: Tensor) -> Tensor:
     """L_1 (SRResCycGAN, Eq. (7); RWSR, 3.2.2): mean |x_hat - x|; (B, 3, H, W) each -> scalar."""
     return (x_hat - x).abs().mean()
+
+
+def mse_loss(x_hat: Tensor, x: Tensor) -> Tensor:
+    """L_mse (CycleSR, Eq. (4)): mean (x_hat - x)^2, of any range; (B, 3, H, W) each -> scalar."""
+    return F.mse_loss(x_hat.float(), x)
 
 
 def perceptual_loss(x_hat: Tensor, x: Tensor, phi: Callable[[Tensor], Tensor]) -> Tensor:

@@ -18,7 +18,7 @@ from upscale_cli.networks.reduced_precision import PRECISIONS
 from upscale_cli.networks.unit_range import UnitRange
 from upscale_cli.services.loading import Model, find_model, load_model
 from upscale_cli.services.locks import locked
-from upscale_cli.services.training_recipe import RECIPE, as_toml, check_resumed, read_settings
+from upscale_cli.services.training_recipe import RECIPE, as_toml, check_resumed, read_resumed, read_settings
 from upscale_cli.training.loop import TRANSLATIONS, TrainingReport, train
 from upscale_cli.training.processes import is_first, joined
 from upscale_cli.training.settings import RecipeSettings
@@ -94,7 +94,7 @@ def train_from_recipe(
     read, TrainingStateError for a resumed recipe that has changed, and it and ResourceError as the loop does.
     """
     deadline = time.monotonic() + max_seconds if max_seconds is not None else None
-    settings = read_settings(recipe, overrides)
+    settings = read_resumed(recipe, overrides, output) if resume else read_settings(recipe, overrides)
     if save_translations:
         _check_translates(settings)
     folder = output or Path("runs") / settings.name

@@ -36,6 +36,23 @@ def read_settings(recipe: Path, overrides: Sequence[str]) -> RecipeSettings:
     return parse(model, merged(rooted(tables, model, recipe.parent), rooted(changed, model, Path.cwd())), str(recipe))
 
 
+def read_resumed(recipe: Path, overrides: Sequence[str], output: Path | None) -> RecipeSettings:
+    """`read_settings` of a run that goes on, in `output` or else in runs/<name>.
+
+    Raises UsageError as that does, whose hint names the run's own recipe, where there is one: it has every key.
+    """
+    try:
+        return read_settings(recipe, overrides)
+    except UsageError as error:
+        name = merged(read_toml(recipe), override_tables(overrides)).get("name")
+        own = (output or Path("runs") / str(name)) / RECIPE
+        if own == recipe or not own.exists():
+            raise
+        raise UsageError(
+            error.message, f"{error.hint}, or go on with {own}" if error.hint else f"go on with {own}"
+        ) from error
+
+
 def as_toml(settings: RecipeSettings) -> str:
     """The settings as a recipe that says every value."""
     return to_toml(settings.model_dump(mode="json", exclude_none=True))

@@ -72,7 +72,7 @@ def load_pairs(
     """
     smallest = patch if data.lr is not None else patch + MARGIN
     pairs = _load_pairs(("data.train", data.train), ("data.lr", data.lr), scale, smallest, message)
-    strangers = sorted(set(data.holdout) - {path.stem for path in _files("data.train", data.train)})
+    strangers = sorted(set(data.holdout) - {path.stem for path in files_of("data.train", data.train)})
     if strangers:
         raise UsageError(
             f"data.holdout: {', '.join(strangers)} not in {data.train}",
@@ -90,7 +90,7 @@ def load_pairs(
 
 def load_photographs(named: Folder, patch: int, message: Message) -> list[tuple[Path, Pixels]]:
     """Low-resolution photographs that have no partners, of `patch` pixels a side at least.  Raises as `load_pairs`."""
-    pictures = _read_all(named, _files(*named), _read_rgb8, message)
+    pictures = _read_all(named, files_of(*named), _read_rgb8, message)
     _check_sides(named, pictures, patch)
     return pictures
 
@@ -99,7 +99,7 @@ def _load_pairs(
     high: Folder, low: tuple[str, Path | None], scale: int, smallest: int, message: Message
 ) -> list[tuple[Path, Pair]]:
     """smallest: low-resolution pixels a side."""
-    files = _files(*high)
+    files = files_of(*high)
     partners = {} if low[1] is None else _partners(files, high, (low[0], low[1]))
 
     def read(path: Path) -> Pair:
@@ -120,7 +120,7 @@ def _load_pairs(
     return pairs
 
 
-def _files(key: str, folder: Path) -> list[Path]:
+def files_of(key: str, folder: Path) -> list[Path]:
     """The folder's own pictures by name.  Raises UsageError for a folder that has none or cannot be read."""
     try:
         found = sorted(folder.iterdir())
@@ -134,7 +134,7 @@ def _files(key: str, folder: Path) -> list[Path]:
 
 def _partners(files: Sequence[Path], high: Folder, low: Folder) -> dict[str, Path]:
     """The low-resolution picture of each stem.  Raises UsageError where the two folders hold other names."""
-    given = _files(*low)
+    given = files_of(*low)
     for (key, folder), names in ((high, files), (low, given)):
         twice = [stem for stem, count in Counter(path.stem for path in names).items() if count > 1]
         if twice:

@@ -1,6 +1,5 @@
 """The terms of Eq. (2) and (4) that only this room has, each a scalar without its weight."""
 
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -15,8 +14,3 @@ def lsgan_loss(scores: Tensor, *, real: bool) -> Tensor:
 def lsgan_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     """L_adv^D, Eq. (2): what a discriminator pays, half of both, as CycleGAN's code does to slow it down; -> scalar."""
     return (lsgan_loss(real, real=True) + lsgan_loss(fake, real=False)) / 2
-
-
-def mse_loss(x_hat: Tensor, x: Tensor) -> Tensor:
-    """L_mse, Eq. (4): mean (x_hat - x)^2; (B, 3, H, W) RGB in [0, 1] each -> scalar."""
-    return F.mse_loss(x_hat.float(), x)

@@ -14,10 +14,9 @@ from torch import Tensor, nn
 
 from upscale_cli.degradation.operations import downsample
 from upscale_cli.losses.adversarial import judged, r1_terms, ragan_discriminator_loss, ragan_generator_loss
-from upscale_cli.losses.content import feature_matching_loss, perceptual_loss
+from upscale_cli.losses.content import feature_matching_loss, mse_loss, perceptual_loss
 from upscale_cli.losses.grid import grid_loss
 from upscale_cli.methods import load_method
-from upscale_cli.methods.cyclesr.losses import mse_loss
 from upscale_cli.methods.cyclesr.training_settings import OWN, TrainingSettings
 from upscale_cli.methods.cyclesr.translation import CycleGAN, Pictures, Terms, from_unit, noise, to_unit
 from upscale_cli.methods.cyclesr.watching import Probe
@@ -28,7 +27,7 @@ from upscale_cli.training.pictures import Pictures as TrainingPictures
 from upscale_cli.training.pictures import Pixels, load_pairs, summary
 from upscale_cli.training.processes import count, own_part
 from upscale_cli.training.trainable import Group, Update, Validation
-from upscale_cli.training.unpaired import load_unpaired
+from upscale_cli.training.unpaired import first_half, load_unpaired
 from upscale_cli.training.validation import Validator
 from upscale_cli.weights.checkpoint import Trained, write_model
 
@@ -139,12 +138,21 @@ class Training:
             return Validation(figures, measured.samples)
         drift = self._probe.drift(self.cycle)
         if drift.faulty and self._translated and not self._drifts:
-            self._message(drift.said)
+            self._message(f"{drift.said}: {self._remedy}")
         self._drifts = drift.faulty and self._translated
         # The first figure decides what is best, so drift cannot stand alone.
         shown = {**figures, "drift": drift.levels} if figures else {}
         translations = {f"translation-{name}": pixels for name, pixels in self.translations().items()}
         return Validation(shown, {**measured.samples, **translations})
+
+    @property
+    def _remedy(self) -> str:
+        """The knobs that hold colours in G_s2r's translations."""
+        weights = self.settings.loss
+        identity = "loss.identity" if weights.cycle else "loss.cycle and loss.identity"
+        if self.settings.course == "apart":  # what the network pays does not move G_s2r, and nothing does any more
+            return f"begin anew with more pretrain_steps or a higher {identity}"
+        return f"raise loss.mse (tenfold) or {identity}"
 
     def translations(self) -> Mapping[str, Pixels]:
         """See `Probe.translations`."""
@@ -236,9 +244,8 @@ def _load(settings: TrainingSettings, scale: int, message: Callable[[str], None]
     data = settings.data
     if settings.translates:
         return load_unpaired(data, scale, settings.patch, message, halves=data.halves)
-    alone = data.model_copy(update={"lr": None}) if settings.course == "synthetic" else data
-    train, validation = load_pairs(alone, scale, settings.patch, message)
-    pairs = [pair for _, pair in train]
-    pictures = TrainingPictures(pairs[: len(pairs) // 2] if data.halves else pairs, validation)
+    train, validation = load_pairs(data, scale, settings.patch, message)
+    pairs = [pair for _, pair in (first_half(train, data.train) if data.halves else train)]
+    pictures = TrainingPictures(pairs, validation)
     message(summary(pictures))
     return pictures

@@ -137,11 +137,21 @@ class TrainingSettings(RecipeSettings):
         """Is there a CycleGAN?"""
         return self.course in ("joint", "apart")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _unread(cls, tables: Any) -> Any:
+        """SR_syn looks at no photos: `data.lr`, which the recipe's other courses need, may be anything."""
+        if isinstance(tables, dict) and tables.get("course") == "synthetic" and isinstance(tables.get("data"), dict):
+            return {**tables, "data": {key: value for key, value in tables["data"].items() if key != "lr"}}
+        return tables
+
     @model_validator(mode="after")
     def _networks_fit(self) -> "TrainingSettings":
         if self.data.source is not None:
             unlearnt = "" if self.translates else f"; course = '{self.course}' learns from none"
             raise ValueError(f"data.source: photographs without partners are data.lr in a cyclesr recipe{unlearnt}")
+        if self.course == "paired" and self.data.lr is None:
+            raise ValueError("data.lr is missing: with course = 'paired' it holds the partners of data.train")
         if self.course == "paired" and self.data.plain_share:
             raise ValueError("data.plain_share needs synthetic low resolution: with course = 'paired' set it to 0")
         if self.translation.skip_high_pass and not self.translation.skip:

@@ -31,10 +31,10 @@ class Drift(NamedTuple):
 
     @property
     def said(self) -> str:
-        """What a person should read."""
+        """What a person should read, but for the remedy."""
         return (
             f"colours drift by {self.levels:.0f} levels in G_s2r's translations, and more than {DRIFT:.0f} mean that "
-            "the cycle has collapsed: raise loss.mse (tenfold) or loss.identity"
+            "the cycle has collapsed"
         )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from upscale_cli.degradation.operations import Pixels
 from upscale_cli.degradation.pipeline import degrade
 from upscale_cli.losses.adversarial import gan_loss, judged, r1_terms, ragan_discriminator_loss, ragan_generator_loss
-from upscale_cli.losses.content import content_loss, feature_matching_loss, perceptual_loss
+from upscale_cli.losses.content import content_loss, feature_matching_loss, mse_loss, perceptual_loss
 from upscale_cli.losses.flat import flat_loss, flat_pictures
 from upscale_cli.losses.grid import grid_loss
 from upscale_cli.losses.similarity import ssim_loss
@@ -76,6 +76,8 @@ class Training:
         fake = self.G(x, self._dtype)
         weights = self.settings.loss
         terms: Terms = {"l1": weights.l1 * content_loss(fake, y) / 255}
+        if weights.mse:
+            terms["mse"] = weights.mse * mse_loss(fake / 255, y / 255)
         if weights.ssim:
             terms["ssim"] = weights.ssim * ssim_loss(fake, y)
         if weights.grid:

@@ -16,6 +16,8 @@ class LossSettings(Settings):
 
     l1: float = Field(default=1.0, ge=0)
     """eta, of L_1: mean absolute difference. Alone in the first stage; then 0.01 (relativistic) or 0.005 (standard)."""
+    mse: float = Field(default=0.0, ge=0)
+    """Ours: mean squared difference, which is what PSNR counts; of two answers that may be true it takes the mean."""
     per: float = Field(default=0.0, ge=0)
     """L_p: mean difference of features. Eq. (3) and (5): 1."""
     features: Literal["vgg19", "discriminator"] = "vgg19"
