@@ -40,6 +40,22 @@ def test_a_folder(upscale: Upscale, photos: Path):
     assert "2 skipped" in upscale("degrade", "photos/", "-o", "lr/", "--seed", "1").err
 
 
+def test_no_picture_is_taken_for_an_enlarged_one(upscale: Upscale, photos: Path):
+    (photos / "b.png").rename(photos / "a_x2_.png")
+    assert "2 done" in upscale("degrade", "photos/", "-o", "lr/").err
+    assert sorted(path.name for path in Path("lr").glob("*.png")) == ["a.png", "a_x2_.png"]
+
+
+def test_two_runs_into_one_folder_lose_no_lines(photos: Path):
+    for number in range(24):
+        Image.new("RGB", (32, 32), (number,) * 3).save(photos / f"c{number}.png")
+        Image.new("RGB", (32, 32), (number, 0, 0)).save(photos / f"d{number}.png")
+    command = [sys.executable, "-m", "upscale_cli", "degrade", "-q", "-o", "lr"]
+    runs = [subprocess.Popen([*command, *map(str, sorted(photos.glob(f"{kind}*.png")))]) for kind in "cd"]
+    assert [run.wait(timeout=120) for run in runs] == [0, 0]
+    assert len(Path("lr/manifest.jsonl").read_text().splitlines()) == len(list(Path("lr").glob("*.png"))) == 48
+
+
 def test_a_bad_picture_is_named_and_the_code_is_3(upscale: Upscale, photos: Path):
     (photos / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     ended = upscale("degrade", "photos", "-o", "lr", "-q")

@@ -67,6 +67,16 @@ def test_names_are_known_before_so_that_a_second_run_has_nothing_to_do(upscale: 
     assert upscale("run", "in/", "--model", "quiet", "--dry-run").out.count("->") == 2, "its own outputs are left out"
 
 
+def test_other_fusion_settings_of_an_output_that_is_there_are_said(upscale: Run, two: None) -> None:
+    assert upscale("run", "in/noise.png", "-o", "out/").code == 0
+    for options in ([], ["--fuse"]):
+        assert "other settings" not in upscale("run", "in/noise.png", "-o", "out/", *options).err
+    for options in (["--no-fuse"], ["--fuse-gamma", "20"]):
+        assert "other settings" in upscale("run", "in/noise.png", "-o", "out/", *options).err
+    assert upscale("run", "in/noise.png", "-o", "out/", "--no-fuse", "--overwrite").code == 0
+    assert "other settings" in upscale("run", "in/noise.png", "-o", "out/").err
+
+
 def test_a_dry_run_says_what_would_be_chosen(upscale: Run, two: None, folder: Path) -> None:
     ended = upscale("run", "in/", "--dry-run")
     assert ended.code == 0

@@ -11,7 +11,7 @@ from upscale_cli.errors import PictureError, UsageError
 
 def test_it_comes_back_sorted(tmp_path: Path):
     assert read_manifest(tmp_path) == {}
-    records = {name: {"output": name, "seed": 1, "source": "\udc80"} for name in ("b.png", "a.png")}
+    records = {name: {"output": name, "scale": 4, "source": "\udc80"} for name in ("b.png", "a.png")}
     write_manifest(tmp_path, records)
     assert read_manifest(tmp_path) == records
     lines = (tmp_path / "manifest.jsonl").read_text(encoding="ascii").splitlines()
@@ -19,7 +19,19 @@ def test_it_comes_back_sorted(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.jsonl"]
 
 
-@pytest.mark.parametrize("text", ["[1]", "x", '{"seed": 1}', '{"output": "a.png"}\n{"outp', "\xe9"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1]",
+        "x",
+        '{"seed": 1}',
+        '{"input": "a", "output": "b"}',
+        '{"source": "a", "output": 1, "scale": 4}',
+        "[" * 9999,
+        '{"output": "a.png"}\n{"outp',
+        "\xe9",
+    ],
+)
 def test_another_file_of_this_name_is_refused(tmp_path: Path, text: str):
     (tmp_path / "manifest.jsonl").write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match=r"manifest\.jsonl"):

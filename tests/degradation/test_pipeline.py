@@ -160,6 +160,8 @@ def test_what_is_told_is_what_was_done(hr: Pixels, seed: int):
         {"blur_unevenness": 1.0},
         {"noise_probability": 1.5},
         {"motion_length": [0, 3]},
+        {"blur_sigma": [1, 101]},
+        {"blur_variance": [1, 1e5]},
         {"motion_length": [1, 2000]},
         {"motion_bend": -1},
         {"shift": -1},

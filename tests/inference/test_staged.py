@@ -15,7 +15,7 @@ from upscale_cli.errors import ExitCode, ResourceError
 from upscale_cli.inference.feature_store import FeatureStore, choose_place, spill_folder
 from upscale_cli.inference.network import StagedNetwork
 from upscale_cli.inference.plan import Plan
-from upscale_cli.inference.staged import held_bytes, run_whole
+from upscale_cli.inference.staged import _busiest, held_bytes, run_whole
 from upscale_cli.inference.tiling import Box
 from upscale_cli.inference.upscaler import upscale
 
@@ -137,7 +137,7 @@ def test_other_faults_are_not_taken_for_memory():
 
 def test_features_that_do_not_fit_go_to_a_file_that_is_gone(spill):
     _, remarks = enlarged(FakeAttentionNetwork(), Plan(16, IN_FILE))
-    assert any("GiB of features do not fit" in remark and str(spill) in remark for remark in remarks)
+    assert any("MiB of features do not fit" in remark and str(spill) in remark for remark in remarks)
     with pytest.raises(RuntimeError, match="broken"):
         enlarged(FakeAttentionNetwork(capacity=1, error=RuntimeError("broken")), Plan(16, IN_FILE))
     assert list(spill.iterdir()) == []
@@ -216,16 +216,19 @@ def test_own_means_change_the_picture_and_are_said_to():
     local, remarks = enlarged(FakeAttentionNetwork(), Plan(20, local_statistics=True))
     difference = (local - exact).abs() / LEVEL
     assert difference.max() > 1
-    # 41 x 58 pixels in tiles of 20: the middle 60 x 60 are the whole of it
+    # 41 x 58 pixels in tiles of 20: 60 x 60 are the whole of it
     assert remarks == [
         f"each tile took its own means: up to {difference.max():.1f} of 255 levels, {difference.mean():.2f} on "
         "average, from the exact result"
     ]
 
 
-def test_own_means_of_a_large_picture_are_measured_on_its_middle():
+def test_own_means_of_a_large_picture_are_measured_in_its_middle_and_where_it_varies_most():
     _, remarks = enlarged(FakeAttentionNetwork(), Plan(16, local_statistics=True))
-    assert "measured on the middle 48 x 41 pixels" in remarks[-1]
+    assert "of 48 x 41 pixels in the middle and as many of another part; elsewhere it may be more" in remarks[-1]
+    plain = torch.full((1, 3, 100, 120), 0.5)
+    plain[:, :, 70:, 80:] = torch.rand(3, 30, 40, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(_busiest(plain, 40), plain[:, :, 60:, 80:])
 
 
 @pytest.mark.parametrize("ensemble", [False, True])

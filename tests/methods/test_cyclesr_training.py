@@ -228,8 +228,11 @@ def test_one_picture_has_no_half(tmp_path: Path):
 
 
 def test_syn_takes_a_recipe_whose_photos_are_not_there(tmp_path: Path):
-    training = _prepare(tmp_path, course="synthetic", data={"lr": tmp_path / "nowhere"})
-    assert training.settings.data.lr is None
+    nowhere = {"lr": tmp_path / "nowhere"}
+    assert _prepare(tmp_path, course="synthetic", data=nowhere).draw(0, TWO).source is None
+    for course in ("joint", "apart", "paired"):
+        with pytest.raises(ValidationError, match="nowhere: there is no such folder"):
+            _prepare(tmp_path, course=course, data=nowhere)
 
 
 def test_the_two_stages_have_their_own_rates(tmp_path: Path):

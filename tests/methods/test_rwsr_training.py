@@ -76,6 +76,14 @@ def test_the_first_stage_is_l1_alone_in_0_to_1(tmp_path: Path):
     assert terms["generator"]["l1"].item() == pytest.approx(expected.item(), rel=1e-4)
 
 
+def test_a_squared_term_is_what_psnr_counts(tmp_path: Path):
+    stage = _prepare(tmp_path, loss={"mse": 3.0})
+    batch = stage.draw(0, TWO)
+    with torch.no_grad():
+        expected = 3 * (stage.G(batch.lr * 255) / 255 - batch.hr).square().mean()
+    assert _terms(stage, batch)["generator"]["mse"].item() == pytest.approx(expected.item(), rel=1e-4)
+
+
 @pytest.mark.parametrize("loss", [RELATIVISTIC, STANDARD], ids=["Eq. (3)", "Eq. (5)"])
 def test_the_objective_is_the_papers(tmp_path: Path, loss: dict[str, Any]):
     stage = _prepare(tmp_path, loss=loss)
@@ -237,6 +245,7 @@ def test_all_flat_colours_have_their_turn(tmp_path: Path):
 @pytest.mark.parametrize(
     ("tables", "fault"),
     [
+        ({"loss": {"l1": 0}}, "or nothing is learnt"),
         ({"loss": {"flat": 1}}, "needs generator.padding = 'replicate'"),
         ({"loss": {"per": 1, "features": "discriminator"}}, "needs loss.gan"),
         ({"loss": {"gan": 1}, "discriminator": {"kind": "patch"}, "generator": {"scale": 2}}, "at least 24 pixels"),

@@ -105,6 +105,15 @@ def test_options_told_in_full_or_in_part_make_a_pair(small_model: Path, tmp_path
         describe_pair(small_model, tmp_path / "wide.safetensors")
 
 
+def test_a_file_that_lacks_a_tensor_is_held_against_the_network_it_is_nearest_to(tmp_path: Path) -> None:
+    state = {name: torch.rand(shape) for name, shape in load_method("cyclesr").expected_tensors({}).items()}
+    missing = sorted(state)[0]
+    del state[missing]
+    torch.save(state, tmp_path / "cut.pth")
+    with pytest.raises(WeightsError, match=rf"cut\.pth.*: tensors do not fit: 1 missing: {missing} \("):
+        load_model(tmp_path / "cut.pth", offline=True)
+
+
 def test_unknown_options_are_named(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_file({"x": torch.zeros(1)}, path, {"method": "srrescycgan", "options": json.dumps({"featuers": 4})})

@@ -90,7 +90,7 @@ def test_features_count_where_they_are_in_memory(target: Target) -> None:
     assert tight.memory is not None
     assert roomy.memory - tight.memory == FEATURES
     assert roomy.notes == ()
-    assert any("0.1 GiB of features do not fit into memory: kept in a temporary file" in note for note in tight.notes)
+    assert any(" MiB of features do not fit into memory: kept in a temporary file" in note for note in tight.notes)
 
 
 def test_the_report_says_what_the_plan_said(target: Target) -> None:

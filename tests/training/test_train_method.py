@@ -409,15 +409,15 @@ def test_a_start_may_lack_what_begins_as_if_it_were_not_there(tmp_path: Path):
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert {name.rpartition("blocks")[0] for name in after.keys() - before.keys()} == {"", "model.context."}
     deeper = [f"start={second.exported}", "generator.context_blocks=3"]
-    with pytest.raises(WeightsError, match=r"8 missing: model\.context\.blocks\.2"):
+    with pytest.raises(WeightsError, match="of another size: context_blocks 2 instead of 3"):
         _train(write_recipe(tmp_path), output=tmp_path / "third", overrides=deeper)
 
 
-def test_a_start_of_another_shape_names_the_tensor(tmp_path: Path):
+def test_a_start_of_another_size_says_which(tmp_path: Path):
     first = _train(write_recipe(tmp_path), output=tmp_path / "first", overrides=["max_steps=1"])
     assert first.outcome is not None
     overrides = [f"start={first.outcome.exported}", "generator.features=5"]
-    with pytest.raises(WeightsError, match=r"model\.conv1\.weight_v"):
+    with pytest.raises(WeightsError, match="srrescycgan network of another size: features 4 instead of 5"):
         _train(write_recipe(tmp_path), output=tmp_path / "second", overrides=overrides)
     for start in ("nearly", "no/such.safetensors"):
         with pytest.raises(UsageError, match=f"^start: .*{start}"):

@@ -105,6 +105,8 @@ def test_users_add_models_and_choose_the_default(write, tmp_path: Path) -> None:
         (OWN.replace("https:", "file:"), "https://host/path or gdrive"),
         (OWN.replace("https://a", "https://user:secret@a"), "https://host/path or gdrive"),
         (OWN.replace("https://a.example/m", "gdrive:../x"), "https://host/path or gdrive"),
+        (OWN.replace("a.example", "[::1"), "https://host/path or gdrive"),
+        (OWN.replace("a.example", "a.example:99999"), "https://host/path or gdrive"),
         ('[models.srrescgan]\nurls = ["http://a.example/m"]\n', "https://host/path or gdrive"),
         (OWN.replace(SHA, "ab"), "sha256"),
         (OWN + 'sha256_prefix = "abababab"\n', "give sha256 alone"),
@@ -196,6 +198,8 @@ def test_auto_asks_the_users_models_first_and_is_the_default(write) -> None:
     write(OWN + "auto = { noise = [2, 9.5], jpeg = [1, 60] }\n")
     catalogue = load_catalogue()
     assert [entry.name for entry in catalogue.automatic] == ["mine", "rwsr"]
+    write(OWN + "auto = {}\n" + '[models.rwsr]\nurls = ["https://mirror.example/m"]\n')
+    assert [entry.name for entry in load_catalogue().automatic] == ["mine", "rwsr"], "a mirror makes it not the user's"
     assert (catalogue.by_picture, catalogue.default) == (True, "rwsr")
 
 

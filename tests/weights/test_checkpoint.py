@@ -270,6 +270,13 @@ def test_malformed_files_are_refused(tmp_path: Path, name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in the file system")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pth")
+    with pytest.raises(WeightsError, match=r"pipe\.pth: is not a regular file"):
+        read_state_dict(tmp_path / "pipe.pth")
+
+
 def test_words_for_what_is_no_checkpoint(tmp_path: Path) -> None:
     for name, words in (("web page", "is a web page"), ("empty", "is empty"), ("duplicate key", "'w' is there twice")):
         path = tmp_path / name
@@ -348,6 +355,10 @@ def test_every_misfit_is_named(tmp_path: Path) -> None:
         "2 not finite: conv.weight, half",
     ):
         assert words in str(caught.value)
+    for dtype in (torch.int8, torch.bool, torch.complex64, torch.float8_e4m3fn):
+        wrong = made() | {"half": torch.ones(5).to(dtype)}
+        with pytest.raises(WeightsError, match=rf"1 of the wrong type: half {str(dtype)[6:]} \("):
+            require_tensors(wrong, shapes, "a.pth")
     with pytest.raises(WeightsError, match=r"40 missing: n0, n1, n2, n3 \.\.\.;"):
         require_tensors(state, {f"n{index}": (1,) for index in range(40)}, "a.pth")
 

@@ -125,9 +125,23 @@ def test_without_a_published_hash_the_first_download_is_pinned(tmp_path: Path) -
         web.answer = FileAnswer(DATA[:-1] + b"x")
         with pytest.raises(WeightsError, match=f"pinned at the first download sha256 {SHA}.*models remove"):
             store.obtain(model, offline=False)
+        web.answer = FileAnswer(DATA + b"x")
+        with pytest.raises(WeightsError, match=r"expected [\d,]+ bytes, got .*models remove"):
+            store.obtain(model, offline=False)
         assert names(tmp_path) == ["m.pin.json"]
         store.remove(model)
         assert store.obtain(model, offline=False).pinned
+
+
+def test_an_empty_file_is_no_model(tmp_path: Path) -> None:
+    with serving(FileAnswer(b"")) as web, pytest.raises(WeightsError, match="sent an empty file"):
+        Store(tmp_path, downloader_to(web.port)).obtain(entry(sha256=None, bytes=None), offline=False)
+    assert names(tmp_path) == []
+
+
+def test_somebody_unknown_s_folder_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSCALE_CACHE", "~nobody-of-this-name/cache")
+    assert places.cache_folder() == Path("~nobody-of-this-name/cache")
 
 
 def test_remove_takes_everything_of_one_model_only(tmp_path: Path) -> None:
@@ -239,15 +253,17 @@ def test_a_part_of_another_file_is_not_continued(tmp_path: Path, change: str) ->
 
 
 def test_old_temporary_files_are_swept(tmp_path: Path) -> None:
-    old = [tmp_path / name for name in ("n~00000000-12-ab.part", "n~00000000-12-ab.part.json", "n.pin.json~3-ab.tmp")]
-    fresh = tmp_path / "n~00000000-13-ab.part"
-    for path in [*old, fresh]:
+    part = "n~00000000-12-0123abcd.part"
+    old = [tmp_path / name for name in (part, f"{part}.json", "n.pin.json~3-0123abcd.tmp")]
+    fresh = tmp_path / "n~00000000-13-0123abcd.part"
+    others = [tmp_path / name for name in ("README.md~", "letter~final.odt", "x~1-ab.part")]
+    for path in [*old, fresh, *others]:
         path.write_text("x")
-    for path in old:
+    for path in [*old, *others]:
         os.utime(path, (time.time() - 25 * 3600,) * 2)
     with serving(FileAnswer(DATA)) as web:
         Store(tmp_path, downloader_to(web.port)).obtain(entry(), offline=False)
-    assert names(tmp_path) == ["m.weights", fresh.name]
+    assert names(tmp_path) == sorted(["m.weights", fresh.name, *(path.name for path in others)])
 
 
 def test_planted_links_do_not_lead_out_of_the_cache(tmp_path: Path) -> None:

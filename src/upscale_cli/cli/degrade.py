@@ -95,9 +95,9 @@ def degrade_command(
 ) -> int:
     """Spoil sharp pictures as cameras and file formats do: low-resolution PNGs, and a manifest of what was drawn.
 
-    What is drawn depends on the seed and the picture's name alone. Existing outputs are left alone; bad pictures are
-    named and the others done. With --recipe dped nothing is drawn: pictures of a phone and of a better camera become
-    pairs to train on.
+    What is drawn depends on the seed and the picture's name alone, with the folders below yours. Existing outputs
+    are left alone; bad pictures are named and the others done. With --recipe dped nothing is drawn: pictures of a
+    phone and of a better camera become pairs to train on.
     """
     from upscale_cli.cli.console import run_console
 

@@ -10,6 +10,8 @@ from upscale_cli.imaging.atomic import whole_file
 
 MANIFEST = "manifest.jsonl"
 Record = dict[str, Any]
+_KEYS = {"source", "output", "scale"}
+"""What every record has."""
 
 
 def read_manifest(folder: Path) -> dict[str, Record]:
@@ -28,9 +30,12 @@ def read_manifest(folder: Path) -> dict[str, Record]:
     for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
-            records[str(record["output"])] = record
-        except (ValueError, TypeError, KeyError) as error:
-            raise UsageError(f"{path}: line {number} is no record of a degraded picture", "move it away") from error
+            known = isinstance(record, dict) and record.keys() >= _KEYS and isinstance(record["output"], str)
+        except (ValueError, RecursionError):
+            known = False
+        if not known:
+            raise UsageError(f"{path}: line {number} is no record of a degraded picture", "move it away")
+        records[record["output"]] = record
     return records
 
 

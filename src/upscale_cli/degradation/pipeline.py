@@ -40,7 +40,8 @@ def _odd(size: int | None) -> int | None:
     return size
 
 
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Width = Annotated[float, Field(gt=0, le=100)]
+_Area = Annotated[float, Field(gt=0, le=1e4)]
 _Peak = Annotated[float, Field(gt=0, le=1e9)]
 _Length = Annotated[float, Field(gt=0, le=200)]
 _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -57,9 +58,9 @@ class DegradationSettings(Settings):
 
     blur_kinds: tuple[BlurKind, ...] = Field(default=("isotropic",), min_length=1)
     """Gaussians, as wide one way as the other, or not (DualSR 5.1); or the camera's motion."""
-    blur_sigma: Annotated[tuple[_Positive, _Positive], AfterValidator(_ascending)] = (0.2, 2.0)
+    blur_sigma: Annotated[tuple[_Width, _Width], AfterValidator(_ascending)] = (0.2, 2.0)
     """Isotropic blur before downsampling, in HR pixels."""
-    blur_variance: Annotated[tuple[_Positive, _Positive], AfterValidator(_ascending)] = (0.6, 5.0)
+    blur_variance: Annotated[tuple[_Area, _Area], AfterValidator(_ascending)] = (0.6, 5.0)
     """Anisotropic blur: along each of its axes, in HR pixels squared. DualSR 5.1 gives none; these keep within its
     11x11 kernel."""
     blur_unevenness: Annotated[float, Field(ge=0, lt=1)] = 0.25

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from upscale_cli.inference.feature_map import FeatureMap, Passage
@@ -22,7 +23,7 @@ LOCAL_HALO = 10
 """Input pixels that a tile with its own means reads beyond what it yields, as in RCAN's official code."""
 _COMPARED = 3
 """Sides of the part on which own means are compared with the whole's, in tiles: the middle one has all neighbours."""
-_GIB = 2**30
+_MIB, _GIB = 2**20, 2**30
 
 
 def upscale_staged(
@@ -46,7 +47,8 @@ def spilling(held: int, plan: Plan, device: torch.device) -> tuple[str, ...]:
     """What to tell the user where `held_bytes` do not fit into memory."""
     if choose_place(held, plan.memory, device) != "file":
         return ()
-    return (f"{held / _GIB:.1f} GiB of features do not fit into memory: kept in a temporary file in {spill_folder()}",)
+    size = f"{held / _GIB:.1f} GiB" if held >= _GIB else f"{held / _MIB:.0f} MiB"
+    return (f"{size} of features do not fit into memory: kept in a temporary file in {spill_folder()}",)
 
 
 def run_whole(network: StagedNetwork, picture: Tensor) -> Tensor:
@@ -139,23 +141,44 @@ def _upscale_local(
 
 
 def _deviation(network: StagedNetwork, picture: Tensor, plan: Plan) -> str:
-    """What own means change, in words; measured on the middle of the picture, or all of it where it is small."""
-    part, outputs = _middle(picture, _COMPARED * plan.tile), []
+    """What own means change, in words; measured in the middle and where the picture varies most, or on all of it."""
+    side = _COMPARED * plan.tile
+    whole = max(picture.shape[2:]) <= side
+    parts = [picture] if whole else [_middle(picture, side), _busiest(picture, side)]
+    off = torch.stack([_own_means_off(network, part, plan).flatten() for part in parts])
+    levels = (
+        f"each tile took its own means: up to {float(off.max()):.1f} of 255 levels, {float(off.mean()):.2f} on "
+        "average, from the exact result"
+    )
+    if whole:
+        return levels
+    height, width = parts[0].shape[2:]
+    return f"{levels} of {width} x {height} pixels in the middle and as many of another part; elsewhere it may be more"
+
+
+def _own_means_off(network: StagedNetwork, part: Tensor, plan: Plan) -> Tensor:
+    """By how many levels each sample is off, where `part` is all there is."""
+    outputs = []
     for run, how in ((_upscale_exact, replace(plan, local_statistics=False)), (_upscale_local, plan)):
-        out = picture.new_empty(1, 3, *(network.scale * side for side in part.shape[2:]))
+        out = part.new_empty(1, 3, *(network.scale * side for side in part.shape[2:]))
         run(network, part, partial(_put, out), how, lambda _: None)
         outputs.append(out)
-    difference = (outputs[0] - outputs[1]).abs() * 255
-    where = "" if part.shape == picture.shape else f" (measured on the middle {part.shape[3]} x {part.shape[2]} pixels)"
-    return (
-        f"each tile took its own means: up to {float(difference.max()):.1f} of 255 levels, "
-        f"{float(difference.mean()):.2f} on average, from the exact result{where}"
-    )
+    return (outputs[0] - outputs[1]).abs() * 255
 
 
 def _middle(picture: Tensor, side: int) -> Tensor:
     top, left = (max(length - side, 0) // 2 for length in picture.shape[2:])
     return picture[:, :, top : top + side, left : left + side]
+
+
+def _busiest(picture: Tensor, side: int) -> Tensor:
+    """The part of `side` pixels, or less, of the highest variance, every half of it looked at."""
+    height, width = (min(side, length) for length in picture.shape[2:])
+    step = max(1, side // 2)
+    mean, square = (F.avg_pool2d(x, (height, width), step) for x in (picture, picture.square()))
+    at = int((square - mean.square()).mean(1).argmax())
+    top, left = (step * place for place in divmod(at, mean.shape[3]))
+    return picture[:, :, top : top + height, left : left + width]
 
 
 def _enlarged(box: Box, scale: int) -> Box:

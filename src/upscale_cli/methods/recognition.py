@@ -24,6 +24,11 @@ def recognise(state: Mapping[str, "Tensor"]) -> tuple[str, dict[str, Any]] | Non
     return None
 
 
+def nearest(state: Mapping[str, "Tensor"]) -> str:
+    """The method that most of the tensors' names are of, for a checkpoint that none recognises."""
+    return max(ROOMS, key=lambda method: len(load_method(method).expected_tensors({}).keys() & state.keys()))
+
+
 def require_fit(
     state: Mapping[str, "Tensor"], method: str, options: Mapping[str, Any], source: str, *, scale: int
 ) -> None:
@@ -40,6 +45,20 @@ def require_fit(
         raise WeightsError(f"{source}: is said to enlarge x{scale}, and enlarges x{made}", hint)
 
 
+def require_same_sizes(
+    state: Mapping[str, "Tensor"], network: Mapping[str, "Tensor"], method: str, source: str
+) -> None:
+    """Raises WeightsError where two networks of `method` have other sizes, and says which.  source: of `state`."""
+    found, wanted = (load_method(method).recognised(_shapes(each)) for each in (state, network))
+    if found is not None and wanted is not None:
+        _require_equal(
+            found,
+            wanted,
+            f"{source}: is a {method} network of another size",
+            "give [generator] its sizes, or name another",
+        )
+
+
 def _require_sizes(room: Method, shapes: Shapes, options: Mapping[str, Any], fault: str) -> None:
     """Compares sizes before anything is built that has them."""
     found = room.recognised(shapes)
@@ -52,9 +71,13 @@ def _require_sizes(room: Method, shapes: Shapes, options: Mapping[str, Any], fau
     wanted = found | {key: value for key, value in options.items() if key in found and value is not None}
     if wanted == found:  # so what is built is no larger than the file, but for what the options leave out
         wanted = room.recognised(room.expected_tensors(options)) or found
+    _require_equal(found, wanted, fault, "give its sizes as its options")
+
+
+def _require_equal(found: Mapping[str, Any], wanted: Mapping[str, Any], fault: str, hint: str) -> None:
     unlike = ", ".join(f"{key} {found[key]} instead of {wanted[key]}" for key in found if found[key] != wanted[key])
     if unlike:
-        raise WeightsError(f"{fault}: {unlike}", "give its sizes as its options")
+        raise WeightsError(f"{fault}: {unlike}", hint)
 
 
 def _shapes(state: Mapping[str, "Tensor"]) -> dict[str, tuple[int, ...]]:

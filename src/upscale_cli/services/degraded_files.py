@@ -3,9 +3,10 @@
 So the manifest is right also after a run that was killed.
 """
 
+import contextlib
 import json
-from collections.abc import Sequence
-from contextlib import suppress
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +17,15 @@ from upscale_cli.degradation.manifest import Record, read_manifest, write_manife
 from upscale_cli.degradation.operations import Pixels
 from upscale_cli.imaging.atomic import naming_failures
 from upscale_cli.imaging.files import Metadata, Picture, write_picture
+from upscale_cli.services.locks import locked
 from upscale_cli.services.outputs import Target
 from upscale_cli.services.provenance import read_provenance
 from upscale_cli.services.upscale_report import PictureReport
 
 RECORD = "Degradation"
 """The key of a picture's text that holds its record."""
+_PATIENCE_S = 60.0
+"""How long another run into the same folder is waited for: it holds the lock while it reads and writes the manifest."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ def as_rgb8(picture: Picture) -> tuple[Picture, tuple[str, ...]]:
         notes.append("16 bits brought down to 8")
         pixels = np.stack([((row.astype(np.uint32) + 128) // 257).astype(np.uint8) for row in pixels])
     icc = picture.metadata.icc if picture.channels == "rgb" else None
+    if picture.metadata.icc is not None and icc is None:
+        notes.append("colour profile of grey left out")
     rgb = np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), np.uint8)
     return Picture(rgb, metadata=Metadata(icc=icc, png_colour=picture.metadata.png_colour)), tuple(notes)
 
@@ -64,7 +70,7 @@ def write_with_record(picture: Picture, path: Path, record: Record) -> tuple[str
 
 def record_in(path: Path) -> Record | None:
     """What was written with the picture; None where there is nothing of the kind."""
-    with suppress(ValueError):
+    with contextlib.suppress(ValueError):
         record = json.loads(read_provenance(path).get(RECORD, ""))
         return record if isinstance(record, dict) else None
     return None
@@ -85,14 +91,31 @@ def update_manifest(folder: Path, targets: Sequence[Target], reports: Sequence[P
     reports: of what was done in this run; a picture that was not keeps the source that it was made from.  Raises
     UsageError for a manifest that is something else, PictureError or ResourceError where it cannot be written.
     """
-    earlier = read_manifest(folder)  # now, for another run may have written into the folder meanwhile
-    made = {report.output for report in reports if report.status == "done"}
-    records = {name: record for name, record in earlier.items() if (folder / name).exists()}
-    for target in targets:
-        record = record_in(target.path) if target.path is not None else None
-        if target.path is not None and record is not None:
-            name = target.path.relative_to(folder).as_posix()
-            known = {} if str(target.path) in made else earlier.get(name, {})
-            records[name] = {"source": known.get("source", target.source.name), "output": name, **record}
-    if records != earlier:
-        write_manifest(folder, records)
+    if not folder.is_dir():  # nothing was written
+        return
+    with _alone_in(folder):
+        earlier = read_manifest(folder)  # now, for another run may have written into the folder meanwhile
+        made = {report.output for report in reports if report.status == "done"}
+        records = {name: record for name, record in earlier.items() if os.path.exists(folder / name)}  # noqa: PTH110 - raises for long names
+        for target in targets:
+            record = record_in(target.path) if target.path is not None else None
+            if target.path is not None and record is not None:
+                name = target.path.relative_to(folder).as_posix()
+                known = {} if str(target.path) in made else earlier.get(name, {})
+                records[name] = {"source": known.get("source", target.source.name), "output": name, **record}
+        if records != earlier:
+            write_manifest(folder, records)
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Waits for another run that writes the folder's manifest."""
+    lock = folder / ".lock"
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # where none can be made, nobody is waited for
+            stack.enter_context(locked(lock, _PATIENCE_S))
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # systems that remove no open file
+                lock.unlink()

@@ -72,7 +72,7 @@ class FusionSettings:
     def warning(self) -> str:
         """What the user should know of these numbers, "" where there is nothing to say."""
         change = self.alpha + self.beta - 1
-        if math.isclose(change, 0, abs_tol=1e-9):
+        if math.isclose(change, 0, abs_tol=5e-5):
             return ""
         return (
             f"--fuse-alpha {self.alpha:g} and --fuse-beta {self.beta:g} do not add up to 1: what is fused becomes "

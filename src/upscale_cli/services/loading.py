@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from upscale_cli.errors import UsageError, WeightsError
 from upscale_cli.methods import ROOMS, load_method
-from upscale_cli.methods.recognition import recognise, require_fit
+from upscale_cli.methods.recognition import nearest, recognise, require_fit
 from upscale_cli.services.fusion_report import FusionRequest
 from upscale_cli.weights.catalogue import load_catalogue
 from upscale_cli.weights.checkpoint import read_state_dict
@@ -181,5 +181,5 @@ def _own_words(path: Path, about: Mapping[str, str]) -> tuple[str, int, dict[str
 def _by_its_tensors(path: Path) -> tuple[str, int, dict[str, Any]]:
     """The same, of a file that has no metadata of ours, as the official checkpoints."""
     state, _ = read_state_dict(path)
-    method, options = recognise(state) or (DEFAULT_METHOD, {})
+    method, options = recognise(state) or (nearest(state), {})
     return method, load_method(method).scale(options), options

@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def locked(lock: Path) -> Iterator[bool]:
-    """Holds the file `lock`, which is made, while the block runs; False where another run holds it.
+def locked(lock: Path, wait: float = 0) -> Iterator[bool]:
+    """Holds the file `lock`, which is made, while the block runs; False where another run holds it for `wait` seconds.
 
     Where the file system has no locks nobody is kept out.  Raises OSError where the file cannot be made.
     """
     from filelock import FileLock, Timeout
 
-    held = FileLock(lock, timeout=0)
+    held = FileLock(lock, timeout=wait)
     try:
         with contextlib.suppress(NotImplementedError):  # a file system without locks
             held.acquire()

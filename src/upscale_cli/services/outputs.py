@@ -212,6 +212,8 @@ def _without_former_outputs(inputs: Sequence[Input], naming: Naming) -> list[Inp
 
     In a folder a name like an output's is enough. A picture that was named must prove it: it is asked for.
     """
+    if not naming.model:  # of a command whose outputs are called as its inputs are
+        return list(inputs)
     stems = {source.stem for source in inputs}
     models = "|".join(map(re.escape, sorted(naming.models | {naming.model})))
     own_name = re.compile(rf"(.+)_x[0-9.]+[wh]?_(?:{models})", re.DOTALL)

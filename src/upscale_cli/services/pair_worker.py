@@ -154,7 +154,7 @@ class PairWorker:
             )
         if max(abs(x), abs(y)) > self._request.max_shift:
             raise PictureError(
-                f"{name}: {job.reference} is shifted by {x:.1f}, {y:.1f} pixels against it, "
+                f"{name}: {job.reference} is shifted by {x:.2f}, {y:.2f} pixels against it, "
                 f"{self._request.max_shift:g} are allowed",
                 "align them, take the pair out, or allow more with --max-shift",
             )

@@ -14,6 +14,7 @@ from upscale_cli.errors import ResourceError, UpscaleError, UsageError
 from upscale_cli.imaging.atomic import sweep_temporaries
 from upscale_cli.inference.device import choose_device, prepare_device
 from upscale_cli.methods import load_method, load_trainer
+from upscale_cli.methods.recognition import require_same_sizes
 from upscale_cli.networks.reduced_precision import PRECISIONS
 from upscale_cli.networks.unit_range import UnitRange
 from upscale_cli.services.loading import Model, find_model, load_model
@@ -238,6 +239,7 @@ def _begin_from(start: str, trainable: Trainable, settings: RecipeSettings) -> N
     new = network.state_dict()
     added = {name: new[name] for name in new if name.startswith(getattr(network, "additions", ()))}
     state = model.state if added.keys() & model.state.keys() else added | dict(model.state)
+    require_same_sizes(state, new, model.method, f"start = {start}")
     require_tensors(state, {name: tuple(value.shape) for name, value in new.items()}, f"start = {start}")
     network.load_state_dict(state)
 

@@ -16,7 +16,7 @@ from upscale_cli.services.learning_report import MODEL as LEARNED
 from upscale_cli.services.loading import Model, load_model, load_pair
 from upscale_cli.services.outputs import Naming, Target, plan_outputs
 from upscale_cli.services.pipeline import Stages, failure, run_overlapped, settled_at_once
-from upscale_cli.services.provenance import made_otherwise, provenance
+from upscale_cli.services.provenance import made_otherwise, provenance, read_provenance, writable
 from upscale_cli.services.upscale_report import PictureReport, UpscaleReport, UpscaleRequest
 from upscale_cli.weights.catalogue import load_catalogue
 from upscale_cli.weights.entry import AUTO
@@ -117,8 +117,11 @@ def _naming(request: UpscaleRequest, model: Model) -> Naming:
 
 def _notes_on(request: UpscaleRequest, selection: Selection, existing: Path) -> tuple[str, ...]:
     wanted = provenance(request, selection.sketch)
-    if selection.automatic:  # which model, and whether it fuses, the picture itself decides
-        del wanted["Fusion"]
+    if selection.automatic:  # the picture decided which model made it, and by that whether it is fused
+        pairs = {writable(pair.name): pair for pair in selection.pairs}
+        pair = pairs.get(read_provenance(existing).get("Model", ""))
+        if request.fusion.given or (pair is not None and pair.partner is not None):
+            wanted["Fusion"] = request.fusion.settings.words
     return ("it was made with other settings",) if made_otherwise(existing, wanted) else ()
 
 

@@ -96,8 +96,9 @@ def load_catalogue() -> Catalogue:
         if users.default:
             default, chosen_in = users.default, path
         for name, table in users.models.items():
+            if not _is_mirror(name, table, entries):
+                found_in[name] = path
             entries[name] = _merge(name, table, entries, fixed, path)
-            found_in[name] = path
     for name, path in found_in.items():
         _check_partner(entries[name], entries, f"{path}: models.{name}.partner")
     if isinstance(entries.get(default), FeatureNetwork):
@@ -121,6 +122,10 @@ def _entry(name: str, table: Mapping[str, Any], path: Path) -> Entry | FeatureNe
     return parse(kind, {**table, "name": name}, f"{path}: models.{name}")
 
 
+def _is_mirror(name: str, table: Mapping[str, Any], entries: Mapping[str, Entry | FeatureNetwork]) -> bool:
+    return name in entries and set(table) == {"urls"}
+
+
 def _merge(
     name: str,
     table: dict[str, Any],
@@ -130,7 +135,7 @@ def _merge(
 ) -> Entry | FeatureNetwork:
     """The user's `table` for `name`: mirrors for a known model, or a model of the user's own."""
     known = entries.get(name)
-    if known is not None and set(table) == {"urls"}:
+    if known is not None and _is_mirror(name, table, entries):
         mirrors = _entry(name, known.model_dump() | table, path).urls
         return known.model_copy(update={"urls": mirrors + known.urls})
     if name in fixed:

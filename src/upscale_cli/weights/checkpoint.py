@@ -40,6 +40,7 @@ def require_tensors(state: Mapping[str, "Tensor"], expected: Mapping[str, tuple[
     """
     import torch
 
+    floats = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
     shared = [name for name in expected if name in state]
     faults = {
         "missing": [name for name in expected if name not in state],
@@ -49,7 +50,12 @@ def require_tensors(state: Mapping[str, "Tensor"], expected: Mapping[str, tuple[
             for name in shared
             if tuple(state[name].shape) != tuple(expected[name])
         ],
-        "not finite": [name for name in shared if not bool(torch.isfinite(state[name]).all())],
+    }
+    # A counter, which has no sides, may be an integer.
+    unfit = [name for name in shared if state[name].dtype not in floats and state[name].dim()]
+    faults |= {
+        "of the wrong type": [f"{name} {str(state[name].dtype).removeprefix('torch.')}" for name in unfit],
+        "not finite": [name for name in shared if name not in unfit and not bool(torch.isfinite(state[name]).all())],
     }
     found = [f"{len(names)} {kind}: {some(names)}" for kind, names in faults.items() if names]
     if found:

@@ -32,6 +32,8 @@ def is_safetensors(path: Path) -> bool:
 
     Raises WeightsError where it is none of these, or holds more than weights; OSError where it cannot be opened.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise WeightsError(f"{path}: is not a regular file", "name a checkpoint file")  # opening a pipe would wait
     with path.open("rb") as file:
         head = file.read(512)
         if not head.startswith(b"PK") and head[8:9] == b"{":

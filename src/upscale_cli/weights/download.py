@@ -163,8 +163,10 @@ class _Attempt:
             raise RefusedError(f"sent a web page instead of the file: {parse_page(web.read_page(response)).words()}")
         length = response.headers.get("content-length", "")
         total: int | None = int(length) if length.isdecimal() else None
+        if total == 0:
+            raise RefusedError("sent an empty file")
         if self._want.bytes is not None and total is not None and total != self._want.bytes:
-            raise RefusedError(f"expected {self._want.bytes:,} bytes, got {total:,}")
+            raise RefusedError(f"expected {self._want.bytes:,} bytes, got {total:,}", self._trust)
         total = total if total is not None else self._want.bytes
         folder = self._part.path.parent
         if total is not None and total - self._part.size > free_bytes(folder):
@@ -209,9 +211,12 @@ class _Attempt:
         digest = self._part.sha256()
         if self._want.accepts(digest):
             return digest
-        message = f"{self._want}, got {digest}"
-        trust = "if you trust the new file: 'upscale models remove' it, then pull it again" if self._want.pinned else ""
-        raise self._wrong(message, trust)
+        raise self._wrong(f"{self._want}, got {digest}", self._trust)
+
+    @property
+    def _trust(self) -> str:
+        """What to do where the file is not what the first download was; "" where the publisher says what it is."""
+        return "if you trust the new file: 'upscale models remove' it, then pull it again" if self._want.pinned else ""
 
     def _wrong(self, message: str, hint: str = "") -> RefusedError | BrokenLineError:
         """The error for content that cannot be the file's; what was received is thrown away."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Protocol
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -29,7 +30,11 @@ def check_name(name: str) -> str:
 
 
 def _check_address(url: str) -> str:
-    if not _ADDRESS.fullmatch(url):
+    try:
+        well_formed = bool(_ADDRESS.fullmatch(url)) and urlsplit(url).port != 0
+    except ValueError:  # a port that is none, half an IPv6 address
+        well_formed = False
+    if not well_formed:
         raise ValueError("an address is https://host/path or gdrive:<file id>")
     return url
 

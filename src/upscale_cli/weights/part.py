@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import secrets
 import stat
 import time
@@ -159,11 +160,15 @@ def discard(path: Path) -> None:
     _record(path).unlink(missing_ok=True)
 
 
+_OWN_NAME = re.compile(r".+~([0-9a-f]{8}-\d+-[0-9a-f]{8}\.part(\.json)?|\d+-[0-9a-f]{8}\.tmp)", re.DOTALL)
+"""Of a part, its record, or a file that was not whole yet (`atomic.py`): anything else with a ~ is the user's."""
+
+
 def sweep(folder: Path) -> None:
     """Delete temporary files of any model that nobody has touched for a day."""
-    for path in folder.glob("*~*"):
+    for path in folder.iterdir():
         try:
-            if time.time() - path.lstat().st_mtime > STALE_S:
+            if _OWN_NAME.fullmatch(path.name) and time.time() - path.lstat().st_mtime > STALE_S:
                 path.unlink()
         except OSError:  # swept by another process, or not ours to sweep
             continue

@@ -12,7 +12,7 @@ _PACKAGE = Path(__file__).parents[1]
 def cache_folder() -> Path:
     """The folder of downloaded and imported checkpoints: UPSCALE_CACHE, or the user's cache folder."""
     chosen = os.environ.get("UPSCALE_CACHE")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir(APP, appauthor=False))
+    return _folder_of_home(chosen) if chosen else Path(platformdirs.user_cache_dir(APP, appauthor=False))
 
 
 def bundled_folder() -> Path:
@@ -30,4 +30,9 @@ def user_catalogues() -> list[Path]:
     """The user's own catalogues, later ones winning: the configuration folder's, then the one UPSCALE_WEIGHTS names."""
     standing = Path(platformdirs.user_config_dir(APP, appauthor=False)) / "weights.toml"
     named = os.environ.get("UPSCALE_WEIGHTS")
-    return [standing] * standing.is_file() + ([Path(named).expanduser()] if named else [])
+    return [standing] * standing.is_file() + ([_folder_of_home(named)] if named else [])
+
+
+def _folder_of_home(text: str) -> Path:
+    """With the user's folder for ~; that of somebody unknown stays as it is."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - pathlib raises for somebody unknown

@@ -244,7 +244,8 @@ def _load(settings: TrainingSettings, scale: int, message: Callable[[str], None]
     data = settings.data
     if settings.translates:
         return load_unpaired(data, scale, settings.patch, message, halves=data.halves)
-    train, validation = load_pairs(data, scale, settings.patch, message)
+    alone = data.model_copy(update={"lr": None}) if settings.course == "synthetic" else data
+    train, validation = load_pairs(alone, scale, settings.patch, message)
     pairs = [pair for _, pair in (first_half(train, data.train) if data.halves else train)]
     pictures = TrainingPictures(pairs, validation)
     message(summary(pictures))

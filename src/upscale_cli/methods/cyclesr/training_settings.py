@@ -1,5 +1,6 @@
 """A CycleSR recipe: the tables that this method adds to those of every recipe."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -19,7 +20,7 @@ OWN = "cyclesr"
 class UnpairedDataSettings(DataSettings):
     """Where pictures come from. Paths in a recipe are relative to the recipe's own folder."""
 
-    lr: ExistingFolder | None = Field(default=None, examples=["my-phone"], json_schema_extra=SHOWN)
+    lr: Path | None = Field(default=None, examples=["my-phone"], json_schema_extra=SHOWN)
     """Folder of real low-resolution photos of other scenes than `train`, whatever their names; with `course = "paired"`
     its partners, of the same names."""
     source: ExistingFolder | None = Field(default=None, examples=["camera"])
@@ -137,19 +138,13 @@ class TrainingSettings(RecipeSettings):
         """Is there a CycleGAN?"""
         return self.course in ("joint", "apart")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _unread(cls, tables: Any) -> Any:
-        """SR_syn looks at no photos: `data.lr`, which the recipe's other courses need, may be anything."""
-        if isinstance(tables, dict) and tables.get("course") == "synthetic" and isinstance(tables.get("data"), dict):
-            return {**tables, "data": {key: value for key, value in tables["data"].items() if key != "lr"}}
-        return tables
-
     @model_validator(mode="after")
     def _networks_fit(self) -> "TrainingSettings":
         if self.data.source is not None:
             unlearnt = "" if self.translates else f"; course = '{self.course}' learns from none"
             raise ValueError(f"data.source: photographs without partners are data.lr in a cyclesr recipe{unlearnt}")
+        if self.data.lr is not None and self.course != "synthetic" and not self.data.lr.is_dir():
+            raise ValueError(f"data.lr = {self.data.lr}: there is no such folder")
         if self.course == "paired" and self.data.lr is None:
             raise ValueError("data.lr is missing: with course = 'paired' it holds the partners of data.train")
         if self.course == "paired" and self.data.plain_share:

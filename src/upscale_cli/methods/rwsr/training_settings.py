@@ -48,6 +48,8 @@ class TrainingSettings(RecipeSettings):
     def _terms_fit(self) -> "TrainingSettings":
         if self.data.source is not None:
             raise ValueError("data.source: rwsr does not learn from photographs without partners, leave it out")
+        if not any((self.loss.l1, self.loss.mse, self.loss.per, self.loss.ssim, self.loss.gan)):
+            raise ValueError("loss.l1, .mse, .per, .ssim or .gan must be above 0, or nothing is learnt")
         if self.loss.gan:
             require_judgeable(self.discriminator, self.patch, self.generator.scale)
         if self.loss.per and self.loss.features == "discriminator" and not self.loss.gan:
