@@ -158,12 +158,12 @@ def test_verify_names_what_is_damaged(cache: Path, checkpoint: Path) -> None:
         path.write_bytes(path.read_bytes()[:-1] + b"\xff")
     result = CliRunner().invoke(models_app, ["verify", "--json"])
     assert {name: record["ok"] for name, record in records(result.stdout).items()} == {
-        "rwsr": True, "rwsr-standard": True, "rwsr-psnr": True, "srrescycgan-generic": True, "lpips-alex": True,
-        "dualsr-start": True, "cyclesr": True, "cyclesrgan": True,
+        "rwsr-jpeg": True, "rwsr": True, "rwsr-standard": True, "rwsr-psnr": True, "srrescycgan-generic": True,
+        "lpips-alex": True, "dualsr-start": True, "cyclesr": True, "cyclesrgan": True,
         "one": False, "three": False, "two": True,
     }  # fmt: skip
     assert isinstance(result.exception, WeightsError)
-    assert "2 of 11 models" in str(result.exception)
+    assert "2 of 12 models" in str(result.exception)
     assert "one.weights: is damaged" in str(result.exception)
     with pytest.raises(WeightsError, match="srrescgan: is not on this machine"):
         run("verify", "srrescgan")

@@ -59,6 +59,19 @@ def test_each_picture_has_its_model(upscale: Run, two: None, folder: Path) -> No
         assert about["Chosen"].endswith(f"-> {model}")
 
 
+def test_what_jpeg_has_pressed_gets_the_model_for_it(upscale: Run, folder: Path) -> None:
+    photo = Image.fromarray(downsample(chelsea()[:160, 100:260], 4, "bicubic"))
+    for quality in (30, 85, 86, 95):
+        photo.save(f"{quality}.jpg", quality=quality)
+    Image.open("30.jpg").save("once30.png")
+    photo.save("never.png")
+    ended = upscale("run", *sorted(map(str, Path().glob("*.*g"))), "-o", "out/", "--json")
+    assert ended.code == 0, ended
+    chosen = {Path(report["input"]).name: report["model"] for report in map(json.loads, ended.out.splitlines())}
+    pressed, others = ("30.jpg", "85.jpg", "once30.png"), ("86.jpg", "95.jpg", "never.png")
+    assert chosen == dict.fromkeys(pressed, "rwsr-jpeg") | dict.fromkeys(others, "rwsr")
+
+
 def test_names_are_known_before_so_that_a_second_run_has_nothing_to_do(upscale: Run, two: None) -> None:
     assert upscale("run", "in/").code == 0
     again = upscale("run", "in/", "--json")

@@ -1,4 +1,4 @@
-"""The model that ships: what it does to photographs and to flat colours.  A better one must pass here too."""
+"""What `--model auto` chooses from: what it does to photographs and flat colours.  Better models must pass here too."""
 
 import itertools
 
@@ -19,13 +19,14 @@ from upscale_cli.inference.plan import Plan
 from upscale_cli.inference.tiling import Box
 from upscale_cli.inference.upscaler import upscale
 from upscale_cli.services.loading import find_model, load_model
+from upscale_cli.weights.catalogue import load_catalogue
 
 Pixels = NDArray[np.uint8]
 
 
-@pytest.fixture(scope="module")
-def network() -> Network:
-    return load_model(find_model(None), offline=True).network(CPU, projection=True)
+@pytest.fixture(scope="module", params=[entry.name for entry in load_catalogue().automatic])
+def network(request: pytest.FixtureRequest) -> Network:
+    return load_model(find_model(request.param), offline=True).network(CPU, projection=True)
 
 
 def enlarged(network: Network, picture: torch.Tensor) -> torch.Tensor:

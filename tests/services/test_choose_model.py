@@ -84,7 +84,7 @@ def test_a_jpeg_file_is_asked_for_its_table(catalogue: Path, tmp_path: Path) -> 
 
 def test_models_that_are_not_here_are_passed_over(catalogue: Path, tmp_path: Path) -> None:
     names = [pair.name for pair in select("auto", FusionRequest()).pairs]
-    assert names == ["strong", "noisy", "quiet", "rwsr"], "one's own first"
+    assert names == ["strong", "noisy", "quiet", "rwsr-jpeg", "rwsr"], "one's own first"
     (tmp_path / "cache" / "strong.weights").unlink()
     assert [pair.name for pair in select("auto", FusionRequest()).pairs] == names[1:]
 

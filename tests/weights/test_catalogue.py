@@ -197,9 +197,10 @@ def test_an_import_is_a_model_only_under_its_own_name(tmp_path: Path) -> None:
 def test_auto_asks_the_users_models_first_and_is_the_default(write) -> None:
     write(OWN + "auto = { noise = [2, 9.5], jpeg = [1, 60] }\n")
     catalogue = load_catalogue()
-    assert [entry.name for entry in catalogue.automatic] == ["mine", "rwsr"]
+    assert [entry.name for entry in catalogue.automatic] == ["mine", "rwsr-jpeg", "rwsr"]
     write(OWN + "auto = {}\n" + '[models.rwsr]\nurls = ["https://mirror.example/m"]\n')
-    assert [entry.name for entry in load_catalogue().automatic] == ["mine", "rwsr"], "a mirror makes it not the user's"
+    asked = [entry.name for entry in load_catalogue().automatic]
+    assert asked == ["mine", "rwsr-jpeg", "rwsr"], "a mirror makes a model not the user's"
     assert (catalogue.by_picture, catalogue.default) == (True, "rwsr")
 
 
