@@ -61,14 +61,14 @@ def test_each_picture_has_its_model(upscale: Run, two: None, folder: Path) -> No
 
 def test_what_jpeg_has_pressed_gets_the_model_for_it(upscale: Run, folder: Path) -> None:
     photo = Image.fromarray(downsample(chelsea()[:160, 100:260], 4, "bicubic"))
-    for quality in (30, 85, 86, 95):
+    for quality in (30, 90, 91, 95):
         photo.save(f"{quality}.jpg", quality=quality)
     Image.open("30.jpg").save("once30.png")
     photo.save("never.png")
     ended = upscale("run", *sorted(map(str, Path().glob("*.*g"))), "-o", "out/", "--json")
     assert ended.code == 0, ended
     chosen = {Path(report["input"]).name: report["model"] for report in map(json.loads, ended.out.splitlines())}
-    pressed, others = ("30.jpg", "85.jpg", "once30.png"), ("86.jpg", "95.jpg", "never.png")
+    pressed, others = ("30.jpg", "90.jpg", "once30.png"), ("91.jpg", "95.jpg", "never.png")
     assert chosen == dict.fromkeys(pressed, "rwsr-jpeg") | dict.fromkeys(others, "rwsr")
 
 

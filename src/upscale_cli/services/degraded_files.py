@@ -110,12 +110,13 @@ def update_manifest(folder: Path, targets: Sequence[Target], reports: Sequence[P
 @contextlib.contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Waits for another run that writes the folder's manifest."""
-    lock = folder / ".lock"
+    lock, held = folder / ".lock", False
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # where none can be made, nobody is waited for
-            stack.enter_context(locked(lock, _PATIENCE_S))
+            held = stack.enter_context(locked(lock, _PATIENCE_S))
         try:
             yield
         finally:
-            with contextlib.suppress(OSError):  # systems that remove no open file
-                lock.unlink()
+            if held:
+                with contextlib.suppress(OSError):  # systems that remove no open file
+                    lock.unlink()

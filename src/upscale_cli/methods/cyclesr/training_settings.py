@@ -1,5 +1,6 @@
 """A CycleSR recipe: the tables that this method adds to those of every recipe."""
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -143,7 +144,7 @@ class TrainingSettings(RecipeSettings):
         if self.data.source is not None:
             unlearnt = "" if self.translates else f"; course = '{self.course}' learns from none"
             raise ValueError(f"data.source: photographs without partners are data.lr in a cyclesr recipe{unlearnt}")
-        if self.data.lr is not None and self.course != "synthetic" and not self.data.lr.is_dir():
+        if self.data.lr is not None and self.course != "synthetic" and not os.path.isdir(self.data.lr):  # noqa: PTH112
             raise ValueError(f"data.lr = {self.data.lr}: there is no such folder")
         if self.course == "paired" and self.data.lr is None:
             raise ValueError("data.lr is missing: with course = 'paired' it holds the partners of data.train")
