@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image
 
 from commands import upscale
-from estimates import Fault, Pixels, cases, originals
+from estimates import Fault, cases, originals
 from page import write
+from upscale_cli.degradation.operations import Pixels
 
 KINDS = (
     "clean",
