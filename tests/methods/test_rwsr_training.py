@@ -18,6 +18,7 @@ from upscale_cli.errors import WeightsError
 from upscale_cli.losses.adversarial import R1_EVERY
 from upscale_cli.losses.flat import FLAT_LEVELS
 from upscale_cli.losses.grid import grid_loss
+from upscale_cli.losses.sharpening import sharpened
 from upscale_cli.methods.rwsr.generator import Generator
 from upscale_cli.methods.rwsr.training import FLAT_TURNS, Training, TrainingSettings, prepare
 from upscale_cli.training.datasets import Batch
@@ -82,6 +83,18 @@ def test_a_squared_term_is_what_psnr_counts(tmp_path: Path):
     with torch.no_grad():
         expected = 3 * (stage.G(batch.lr * 255) / 255 - batch.hr).square().mean()
     assert _terms(stage, batch)["generator"]["mse"].item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_sharpened_originals_are_what_every_term_sees(tmp_path: Path):
+    loss = {"l1": 1.0, "mse": 1.0, "ssim": 1.0, "gan": 1.0}
+    plain, crisp = (_prepare(tmp_path, loss=loss | {"sharpen": amount, "sharpen_sigma": 2.0}) for amount in (0.0, 0.8))
+    batch = plain.draw(0, TWO)
+    with_sharpened = Batch(batch.lr, sharpened(255 * batch.hr, 0.8, 2.0) / 255)
+    expected, found = _terms(plain, with_sharpened), _terms(crisp, batch)
+    for group, terms in expected.items():
+        for name, term in terms.items():
+            assert found[group][name].item() == pytest.approx(term.item(), rel=1e-4), name
+    assert found["generator"]["l1"] > 1.05 * _terms(plain, batch)["generator"]["l1"]
 
 
 @pytest.mark.parametrize("loss", [RELATIVISTIC, STANDARD], ids=["Eq. (3)", "Eq. (5)"])

@@ -17,6 +17,7 @@ from upscale_cli.losses.adversarial import gan_loss, judged, r1_terms, ragan_dis
 from upscale_cli.losses.content import content_loss, feature_matching_loss, mse_loss, perceptual_loss
 from upscale_cli.losses.flat import flat_loss, flat_pictures
 from upscale_cli.losses.grid import grid_loss
+from upscale_cli.losses.sharpening import sharpened
 from upscale_cli.losses.similarity import ssim_loss
 from upscale_cli.methods.rwsr.generator import Generator
 from upscale_cli.methods.rwsr.training_settings import TrainingSettings
@@ -75,6 +76,8 @@ class Training:
         x, y = (_grey_levels(side) for side in (batch.lr, batch.hr))
         fake = self.G(x, self._dtype)
         weights = self.settings.loss
+        if weights.sharpen:
+            y = sharpened(y, weights.sharpen, weights.sharpen_sigma)
         terms: Terms = {"l1": weights.l1 * content_loss(fake, y) / 255}
         if weights.mse:
             terms["mse"] = weights.mse * mse_loss(fake / 255, y / 255)
