@@ -61,6 +61,71 @@ def test_orientation_of_a_16_bit_png() -> None:
     np.testing.assert_array_equal(read(data).pixels, deep_photo())
 
 
+def _block(end: str) -> bytes:
+    """EXIF by hand, with the types that cameras write and texts that are not ASCII, in UTF-8 and in Latin-1."""
+    copyright_, artist, lens = "© Jörg".encode() + b"\0", b"J\xf6rg\0", "Objé\0".encode("latin-1")
+    details = {
+        ExifTags.Base.MakerNote: (7, bytes(range(9))),
+        ExifTags.Base.ShutterSpeedValue: (10, struct.pack(f"{end}2i", 7, 2)),
+        ExifTags.Base.LensModel: (2, lens),
+        ExifTags.Base.SceneType: (7, b"\1"),
+    }
+
+    def directory(entries: dict[int, tuple[int, bytes]], start: int) -> bytes:
+        rows, behind, sizes = b"", b"", {2: 1, 4: 4, 7: 1, 10: 8}
+        for tag, (kind, value) in sorted(entries.items()):
+            place = start + 6 + 12 * len(entries) + len(behind)
+            held = value.ljust(4, b"\0") if len(value) <= 4 else struct.pack(f"{end}I", place)
+            behind += value if len(value) > 4 else b""
+            rows += struct.pack(f"{end}HHI", tag, kind, len(value) // sizes[kind]) + held
+        return struct.pack(f"{end}H", len(entries)) + rows + bytes(4) + behind
+
+    def first(place: int) -> bytes:
+        link = (4, struct.pack(f"{end}I", place))
+        return directory({0x8298: (2, copyright_), 0x013B: (2, artist), 0x8769: link}, 8)
+
+    head = b"II*\0" if end == "<" else b"MM\0*"
+    place = 8 + len(first(0))
+    return head + struct.pack(f"{end}I", 8) + first(place) + directory(details, place)
+
+
+def _types(data: bytes) -> dict[int, int]:
+    """The types of an EXIF block's entries, its details' too."""
+    end = "<" if data[:2] == b"II" else ">"
+
+    def walk(place: int) -> dict[int, int]:
+        (count,) = struct.unpack_from(f"{end}H", data, place)
+        rows = [struct.unpack_from(f"{end}HHII", data, place + 2 + 12 * row) for row in range(count)]
+        nested = [walk(value) for tag, _, _, value in rows if tag == 0x8769]
+        return {tag: kind for tag, kind, _, _ in rows} | (nested[0] if nested else {})
+
+    return walk(struct.unpack_from(f"{end}I", data, 4)[0])
+
+
+@pytest.mark.parametrize("end", ["<", ">"])
+@pytest.mark.parametrize("target", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
+def test_texts_of_exif_keep_their_bytes_and_entries_their_types(target: str, end: str) -> None:
+    picture = read(encoded(Image.fromarray(photo()), "JPEG", exif=b"Exif\0\0" + _block(end)))
+    stream = io.BytesIO()
+    write_picture(picture, stream, target, provenance={"Software": "upscale-cli"})
+    exif = Image.open(stream).getexif()
+    details = exif.get_ifd(ExifTags.IFD.Exif)
+    # Pillow reads bytes as Latin-1.
+    assert exif[0x8298].encode("latin-1") == "© Jörg".encode()
+    assert (exif[0x013B], details[ExifTags.Base.LensModel]) == ("Jörg", "Objé")
+    assert details[ExifTags.Base.MakerNote] == bytes(range(9))
+    if target == "TIFF":
+        kinds = TiffImagePlugin.ImageFileDirectory_v2(stream.getvalue()[:8])
+        stream.seek(struct.unpack("<I", stream.getvalue()[4:8])[0])
+        kinds.load(stream)
+        assert kinds.tagtype[0x8298] == 2
+        return
+    kinds = _types(exif.tobytes()[6:] if target == "AVIF" else Image.open(stream).info["exif"].removeprefix(b"Exif\0\0"))
+    expected = {0x8298: 2, ExifTags.Base.MakerNote: 7, ExifTags.Base.SceneType: 7, ExifTags.Base.ShutterSpeedValue: 10}
+    assert {tag: kinds[tag] for tag in expected} == expected
+    assert target == "PNG" or kinds[ExifTags.Base.UserComment] == 7  # a PNG has its own texts for provenance
+
+
 def test_thumbnail_does_not_travel_on() -> None:
     small = encoded(Image.new("RGB", (16, 16), "red"), "JPEG")
     exif = exif_with().tobytes()

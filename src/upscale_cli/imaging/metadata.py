@@ -2,10 +2,10 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, TiffTags
 from PIL.TiffImagePlugin import IPTC_NAA_CHUNK, PHOTOSHOP_CHUNK
 
 from upscale_cli import SOFTWARE
@@ -31,6 +31,25 @@ _IN_PIXELS = (0x9214, 0xA214, 0xA20E, 0xA20F, 0xA210)
 _IPTC_RESOURCE = b"8BIM\x04\x04"
 
 BROKEN_EXIF = "EXIF damaged: dropped"
+
+# As EXIF 2.3 has them; Pillow knows few of these and would write bytes as BYTE, what is not negative as RATIONAL.
+_UNDEFINED = {
+    IFD.Exif: (BASE.ComponentsConfiguration, BASE.MakerNote, BASE.UserComment, BASE.FileSource, BASE.SceneType),
+    IFD.GPSInfo: (ExifTags.GPS.GPSProcessingMethod, ExifTags.GPS.GPSAreaInformation),
+}
+_SIGNED = {IFD.Exif: (BASE.ShutterSpeedValue, BASE.BrightnessValue, BASE.ExposureBiasValue)}
+for _types, _type in ((_UNDEFINED, TiffTags.UNDEFINED), (_SIGNED, TiffTags.SIGNED_RATIONAL)):
+    for _directory_tag, _tags in _types.items():
+        _known = TiffTags.TAGS_V2_GROUPS.setdefault(_directory_tag, {})
+        _known.update({tag: TiffTags.TagInfo(tag, tag.name, _type, 1) for tag in _tags if tag not in _known})
+
+
+class _AsRead(str):
+    """A text of EXIF, which Pillow reads as Latin-1, whatever it is, and would write with '?' for all but ASCII."""
+
+    def encode(self, encoding: str = "latin-1", errors: str = "replace") -> bytes:
+        """The bytes that were read."""
+        return super().encode("latin-1", "replace")
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -72,8 +91,15 @@ def _kept(exif: Image.Exif) -> Image.Exif:
             kept[tag] = exif[tag]
     for directory in (IFD.Exif, IFD.GPSInfo):
         if values := _directory(exif, directory):
+            _keep_texts(values)
             kept[directory] = values
+    _keep_texts(kept)
     return kept
+
+
+def _keep_texts(directory: MutableMapping[int, Any]) -> None:
+    """Its texts will be written in the bytes that they were read from."""
+    directory.update({tag: _AsRead(value) for tag, value in directory.items() if isinstance(value, str)})
 
 
 def _turn_resolution(exif: Image.Exif) -> None:
@@ -158,6 +184,8 @@ def exif_for(
     exif = Image.Exif()
     if block:
         exif.load(block)
+        for directory in (exif, exif.get_ifd(IFD.Exif), exif.get_ifd(IFD.GPSInfo)):
+            _keep_texts(directory)
         _resize(exif, width, height)
     if dpi:
         exif[BASE.XResolution], exif[BASE.YResolution] = dpi

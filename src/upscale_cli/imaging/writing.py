@@ -169,7 +169,7 @@ class _WriteOnly:
 def _write_with_pillow(
     picture: Picture, stream: BinaryIO, file_format: str, quality: int | None, exif: Image.Exif | None
 ) -> None:
-    options: dict[str, Any] = {"exif": exif.tobytes()} if exif is not None else {}
+    options: dict[str, Any] = {} if exif is None else {"exif": exif}
     if picture.metadata.icc:
         options["icc_profile"] = picture.metadata.icc
     if picture.metadata.dpi:
