@@ -124,6 +124,23 @@ def test_what_zeroshot_made_is_no_input(run: Run, folder: Path) -> None:
     }
 
 
+def test_names_that_no_system_takes_for_one_are_two(run: Run, folder: Path) -> None:
+    for name in ("strasse.png", "straße.png"):
+        draw(folder / name)
+    assert run(".").code == 0
+    assert {"strasse_x4_small.png", "straße_x4_small.png"} <= set(tree(folder))
+
+
+def test_a_rerun_without_a_suffix_leaves_out_its_own_outputs(run: Run, folder: Path) -> None:
+    draw(folder / "a.bmp")
+    assert run(".", "--suffix", "").code == 0
+    before = tree(folder)
+    ended = run(".", "--suffix", "")
+    assert ended.code == 0
+    assert "left out, as outputs of the others: a.png" in ended.err
+    assert tree(folder) == before
+
+
 def test_a_picture_that_is_named_is_left_out_only_if_it_is_an_output(run: Run, folder: Path) -> None:
     for name in ("a.png", "a_x2_small.png"):
         draw(folder / name)
@@ -151,6 +168,11 @@ def test_own_names_are_told_from_the_users(run: Run, folder: Path) -> None:
         (["a.png", "A.PNG"], ["."], ["would both become"]),
         (["a/x.png", "b/x.png"], ["a", "b", "-o", "out"], ["would both become"]),
         (["a.png"], ["a.png", "--suffix", ""], ["a.png is an input"]),
+        (["a.png"], [".", "--suffix", ""], ["a.png is an input, and would be written over"]),
+        (["in/a.png"], ["in", "-o", "in", "--suffix", ""], ["in/a.png is an input"]),
+        (["in/a.png"], ["in", "-o", "in/{stem}.png"], ["in/a.png is an input"]),
+        (["a.png", "a.tif"], [".", "--suffix", ""], ["a.png is an input, and would be written over"]),
+        (["a.png", "A.png"], ["."], ["would both become", "rename one"]),
         (["a.png"], ["a.png", "-o", "a.png", "--overwrite"], ["a.png is an input"]),
         (["a.png"], ["a.png", "-o", "./x/../A.png"], ["is an input"]),
         (["a.png", "b.png"], ["a.png", "b.png", "-o", "b.png", "--overwrite"], ["2 pictures cannot go into one file"]),

@@ -36,6 +36,16 @@ def imported(arguments: list[str], folder: Path) -> set[str]:
     return set(re.findall(r"\w+", ended.stderr.splitlines()[-1]))
 
 
+@pytest.mark.parametrize("command", ["run", "train"])
+def test_a_current_folder_that_is_gone_is_said(folder: Path, command: str) -> None:
+    gone = folder / "gone"
+    gone.mkdir()
+    script = f"cd {gone} && rmdir {gone} && {sys.executable} -m upscale_cli {command} a.png -o b"
+    ended = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "-h"], ["--version"], ["models", "list"]])
 def test_light_commands(folder: Path, arguments: list[str]) -> None:
     assert imported(arguments, folder) == set()

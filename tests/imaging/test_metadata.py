@@ -120,7 +120,9 @@ def test_texts_of_exif_keep_their_bytes_and_entries_their_types(target: str, end
         kinds.load(stream)
         assert kinds.tagtype[0x8298] == 2
         return
-    kinds = _types(exif.tobytes()[6:] if target == "AVIF" else Image.open(stream).info["exif"].removeprefix(b"Exif\0\0"))
+    kinds = _types(
+        exif.tobytes()[6:] if target == "AVIF" else Image.open(stream).info["exif"].removeprefix(b"Exif\0\0")
+    )
     expected = {0x8298: 2, ExifTags.Base.MakerNote: 7, ExifTags.Base.SceneType: 7, ExifTags.Base.ShutterSpeedValue: 10}
     assert {tag: kinds[tag] for tag in expected} == expected
     assert target == "PNG" or kinds[ExifTags.Base.UserComment] == 7  # a PNG has its own texts for provenance
@@ -261,6 +263,76 @@ def test_cmyk_without_a_profile_says_so() -> None:
     assert picture.pixels[4, 4, 0] > 240
     assert picture.pixels[4, 4, 1:].max() < 15
     assert "without a profile" in picture.notes[0]
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "TIFF"])
+def test_cmyk_with_a_profile_that_leads_nowhere_says_so(file_format: str) -> None:
+    cut = cmyk_profile((60, 70, 40))[:400]
+    picture = read(encoded(Image.new("CMYK", (9, 7), (0, 200, 200, 40)), file_format, icc_profile=cut))
+    assert picture.notes == (
+        "CMYK converted to sRGB without its profile, which cannot be used: colours are approximate",
+    )
+    assert picture.pixels.shape == (7, 9, 3)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_lab_in_separate_planes_is_refused(compression: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "planes.tif"
+    planes = np.full((3, 8, 9), 120, np.uint8)
+    tifffile.imwrite(path, planes, photometric="cielab", planarconfig="separate", compression=compression)
+    for reading in (read_header, read_picture):
+        with pytest.raises(PictureError, match="its LAB colours lie in separate planes"):
+            reading(path)
+
+
+def test_subsampled_colours_without_compression_are_refused() -> None:
+    pixels = np.full((8, 16, 3), 120, np.uint8)
+    sound = encoded(Image.fromarray(pixels).convert("YCbCr"), "TIFF")
+    assert read(sound).pixels.shape == (8, 16, 3)
+    tags = {256: 16, 257: 8, 258: (8, 8, 8), 259: 1, 262: 6, 277: 3, 278: 8, 279: 8 * 16 * 3 // 2, 530: (2, 2)}
+    directory = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0\x08\0\0\0")
+    for tag, value in tags.items():
+        directory[tag] = value
+    directory[273] = 0  # which Pillow moves behind the directory
+    data = b"II*\0\x08\0\0\0" + directory.tobytes(8)
+    with pytest.raises(PictureError, match="its colours are subsampled without compression"):
+        read(data + bytes(8 * 16 * 3 // 2) + bytes(range(256)) * 8)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "options", "kind"),
+    [
+        (np.zeros((8, 9, 2), np.uint16), {"extrasamples": ["unassalpha"], "photometric": "minisblack"}, "2 x 16 bits"),
+        (np.zeros((8, 9, 5), np.uint8), {"extrasamples": ["unassalpha"], "photometric": "separated"}, "5 x 8 bits"),
+    ],
+)
+def test_a_tiff_of_an_unknown_kind_is_told(pixels: np.ndarray, options: dict, kind: str, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "odd.tif", pixels, **options)
+    with pytest.raises(PictureError, match=rf"odd\.tif: a TIFF of this kind cannot be read \({kind}, photometric"):
+        read_header(tmp_path / "odd.tif")
+
+
+@pytest.mark.parametrize("source", ["PNG", "JPEG", "TIFF"])
+def test_a_wide_profile_goes_on_as_far_as_the_format_holds_it(source: str) -> None:
+    wide = srgb_profile() + np.random.default_rng(0).bytes(2 << 20)
+    wide = struct.pack(">I", len(wide)) + wide[4:]
+    picture = read(encoded(Image.fromarray(photo()), source, icc_profile=wide))
+    assert picture.metadata.icc == wide
+    for target in ("PNG", "JPEG"):
+        stream = io.BytesIO()
+        assert write_picture(picture, stream, target) == ()
+        assert read(stream.getvalue()).metadata.icc == wide
+
+
+@pytest.mark.parametrize(("target", "limit"), [("PNG", 16 << 20), ("JPEG", 255 * 65_519)])
+def test_a_profile_too_wide_for_the_format_is_left_out_with_a_word(target: str, limit: int) -> None:
+    wide = srgb_profile() + bytes(limit)
+    wide = struct.pack(">I", len(wide)) + wide[4:]
+    picture = Picture(photo(), None, Metadata(wide, None, None, "TIFF"))
+    stream = io.BytesIO()
+    notes = write_picture(picture, stream, target)
+    assert notes == (f"colour profile left out, converted to sRGB: over {limit} bytes, more than a {target} holds",)
+    assert read(stream.getvalue()).metadata.icc is None
 
 
 def test_lab_becomes_srgb() -> None:

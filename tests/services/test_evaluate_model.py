@@ -225,3 +225,20 @@ def test_json_knows_no_infinity(small_model: Path, tmp_path: Path) -> None:
     assert report.record()["bicubic"]["psnr"] is None, "no picture is left out of a mean"
     assert report.record()["bicubic"]["ssim"] < 1
     assert record["bicubic"]["ssim"] == pytest.approx(1)
+
+
+def test_what_reading_leaves_out_is_said(request_for: EvaluateRequest, tmp_path: Path) -> None:
+    low = tmp_path / "lr"
+    for name in ("a", "b"):
+        original = Image.open(tmp_path / "hr" / f"{name}.png")
+        width, height = original.width // 4, original.height // 4
+        small = original.resize((width, height))
+        small.convert("CMYK").save(save(np.array(small), low / f"{name}.png").with_suffix(".tif"))
+        (low / f"{name}.png").unlink()
+    frames = Image.open(tmp_path / "hr" / "a.png")
+    frames.save(tmp_path / "hr" / "a.tif", save_all=True, append_images=[frames])
+    (tmp_path / "hr" / "a.png").unlink()
+    first, second = evaluate_model(replace(request_for, lr=low), Silent()).pictures
+    cmyk = "CMYK converted to sRGB without a profile: colours are approximate"
+    assert first.notes == (cmyk, "original: frame 1 of 2: the others are left out")
+    assert second.notes == (cmyk,)

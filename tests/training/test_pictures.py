@@ -45,6 +45,13 @@ def test_pictures_of_any_depth_and_colour_are_read_as_rgb8_cut_to_the_scale(tmp_
     assert np.array_equal(grey[:, :, 2], ramp[:, :64] >> 8)
 
 
+def test_every_format_that_is_read_is_trained_on(tmp_path: Path):
+    for suffix in ("png", "jpg", "gif", "tif", "pbm"):
+        mode = "1" if suffix == "pbm" else "RGB"
+        Image.fromarray(np.full((32, 32, 3), 7, np.uint8)).convert(mode).save(tmp_path / f"a{suffix}.{suffix}")
+    assert len(_load(tmp_path).train) == 5
+
+
 def test_held_out_pictures_are_never_trained_on(tmp_path: Path):
     folder = make_pictures(tmp_path / "in")
     Image.fromarray(np.full((96, 96, 3), 7, np.uint8)).save(folder / "b.bmp")

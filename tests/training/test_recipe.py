@@ -29,6 +29,10 @@ def test_overrides_are_toml_values_or_plain_text():
     }
 
 
+def test_a_second_line_is_no_value_of_its_own():
+    assert override_tables(["max_steps=5\nbatch=9"]) == {"max_steps": "5\nbatch=9"}  # which the model refuses
+
+
 @pytest.mark.parametrize("override", ["", "name", "=3", ".a=3", "a..b=3", "a.=3", "a=", "a= "])
 def test_what_is_no_override_is_refused(override):
     with pytest.raises(UsageError, match="is not KEY=VALUE"):

@@ -263,6 +263,16 @@ def test_pictures_that_were_not_there_before_make_another_run(tmp_path: Path):
     assert watch.messages[0].startswith("resumed with other settings: data.validation nothing -> ")
 
 
+def test_a_slim_state_of_another_run_is_left_alone(tmp_path: Path):
+    recipe, slim = write_recipe(tmp_path, max_steps=1), tmp_path / "slim"
+    _train(recipe, output=tmp_path / "one", slim_state=slim)
+    before = {path.name: path.read_bytes() for path in slim.iterdir()}
+    with pytest.raises(UsageError, match="slim: holds a run's slim state already"):
+        _train(recipe, output=tmp_path / "two", slim_state=slim)
+    assert {path.name: path.read_bytes() for path in slim.iterdir()} == before
+    assert not (tmp_path / "two").exists()
+
+
 def test_what_a_killed_run_left_half_written_is_swept(tmp_path: Path):
     recipe, folder, slim = write_recipe(tmp_path, max_steps=1), tmp_path / "run", tmp_path / "slim"
     _train(recipe, output=folder, slim_state=slim)

@@ -91,11 +91,22 @@ def _run(arguments: Sequence[str] | None) -> int:
     except MemoryError:
         _print("error: out of memory (close other programs, or lower --memory)")
         return ExitCode.RESOURCES
-    except Exception:  # noqa: BLE001 - the last resort
+    except Exception as error:  # noqa: BLE001 - the last resort
+        if isinstance(error, FileNotFoundError) and _is_folder_gone():
+            _print("error: the current folder is gone (change to another one)")
+            return ExitCode.USAGE
         traceback.print_exc()
         _print(f"error: this is a bug in upscale-cli {__version__}; please report it with the lines above")
         return ExitCode.BUG
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _is_folder_gone() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - as what failed has asked
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _refuse_empty(arguments: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
@@ -28,11 +28,14 @@ MAX_TIFF_TILE_PIXELS = 1 << 24
 NEW_SUBFILE_TYPE, DNG_VERSION, TILE_WIDTH, TILE_LENGTH = 254, 50706, 322, 323
 BITS_PER_SAMPLE, SAMPLE_FORMAT, FLOAT = 258, 339, 3
 SAMPLES_PER_PIXEL, PLANAR_CONFIGURATION, APART = 277, 284, 2
+PHOTOMETRIC, YCBCR, STRIP_BYTES = 262, 6, 279
 BIGTIFF_STARTS = (b"II+\0", b"MM\0+")
 TIFF_STARTS = (b"II*\0", b"MM\0*", *BIGTIFF_STARTS)
 
 # Pillow's own limit warns at 89 megapixels, which telephones exceed; `_check_size` stands in its place.
 Image.MAX_IMAGE_PIXELS = None
+# Which bounds profiles too; a PNG's text that is not compressed is bounded by `refuse_swollen_chunks`.
+PngImagePlugin.MAX_TEXT_CHUNK = png_chunks.MAX_ANCILLARY_BYTES
 # What Pillow would warn of is refused or told in a note; a library does not write to the terminal.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -67,6 +70,8 @@ def _damaged(name: str, error: Exception) -> PictureError:
     # Decoders quote what they found, which may be anything.
     words = "".join(letter if letter.isprintable() else "?" for letter in " ".join(str(error).split()))
     said = words or type(error).__name__
+    if said.startswith("unknown raw mode"):
+        return PictureError(f"{name}: its samples lie in a way that cannot be read", "save it as RGB of 8 or 16 bits")
     return PictureError(f"{name}: damaged or truncated: {said}", "get a fresh copy of the file")
 
 
@@ -117,7 +122,7 @@ def _opened(stream: BinaryIO, name: str) -> ImageFile:
 
 
 def _refuse_tiff_samples(stream: BinaryIO, name: str) -> None:
-    """Raises PictureError for a sound TIFF whose samples are floats or have more than 16 bits, as Pillow does not."""
+    """Raises PictureError for a TIFF that says what its samples are, and they are none that Pillow reads."""
     stream.seek(0)
     start = stream.read(8)
     if start[:4] not in TIFF_STARTS:
@@ -133,6 +138,12 @@ def _refuse_tiff_samples(stream: BinaryIO, name: str) -> None:
         kind = "floating point" if is_float else "integers"
         raise PictureError(
             f"{name}: its samples ({bits} bit {kind}) are not 8 or 16 bit integers", "convert it to 16 bit"
+        )
+    if BITS_PER_SAMPLE in tags and PHOTOMETRIC in tags:
+        samples, meaning = _integer(tags.get(SAMPLES_PER_PIXEL)) or 1, tags[PHOTOMETRIC]
+        raise PictureError(
+            f"{name}: a TIFF of this kind cannot be read ({samples} x {bits} bits, photometric {meaning})",
+            "save it as RGB of 8 or 16 bits",
         )
 
 
@@ -162,6 +173,9 @@ def _check_strips(image: ImageFile, name: str) -> None:
     """Raises PictureError where strips or tiles of an uncompressed TIFF are missing: Pillow leaves them black."""
     parts = [part.extents for part in image.tile if part.codec_name == "raw" and part.extents is not None]
     tags = getattr(image, "tag_v2", {})
+    if parts and tags.get(PHOTOMETRIC) == YCBCR and sum(tags.get(STRIP_BYTES, ())) < 3 * image.width * image.height:
+        # Pillow would take them for three values a pixel, and what stands behind them for the rest.
+        raise PictureError(f"{name}: its colours are subsampled without compression", "save it as RGB")
     planes = _integer(tags.get(SAMPLES_PER_PIXEL)) if tags.get(PLANAR_CONFIGURATION) == APART else 1
     covered = sum((right - left) * (bottom - top) for left, top, right, bottom in parts)
     if parts and covered < image.width * image.height * planes:

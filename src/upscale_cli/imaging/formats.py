@@ -21,6 +21,8 @@ SUFFIXES = {
     ".avif": "AVIF",
 }
 """Suffix -> the format written under it."""
+PICTURE_SUFFIXES = frozenset((*SUFFIXES, ".dib", ".pbm", ".gif"))
+"""Of pictures that are read. What a file is shows once it is opened; a folder's other files are not even opened."""
 
 
 @dataclass(frozen=True)

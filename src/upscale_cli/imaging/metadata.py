@@ -47,7 +47,7 @@ for _types, _type in ((_UNDEFINED, TiffTags.UNDEFINED), (_SIGNED, TiffTags.SIGNE
 class _AsRead(str):
     """A text of EXIF, which Pillow reads as Latin-1, whatever it is, and would write with '?' for all but ASCII."""
 
-    def encode(self, encoding: str = "latin-1", errors: str = "replace") -> bytes:
+    def encode(self, encoding: str = "latin-1", errors: str = "replace") -> bytes:  # noqa: ARG002 - Pillow asks for ASCII
         """The bytes that were read."""
         return super().encode("latin-1", "replace")
 

@@ -66,7 +66,7 @@ def holds_exif(stream: BinaryIO) -> bool:
 def refuse_swollen_chunks(stream: BinaryIO, name: str) -> None:
     """Raises PictureError for text over 1 MiB, or anything else beside the pixels over 16 MiB.
 
-    Compressed text is stopped by the decoder at the same size.
+    The decoder stops what is compressed, text or profile, at 16 MiB.
     """
     for kind, _, length in walk(stream):
         limit = MAX_TEXT_BYTES if kind in TEXT else MAX_ANCILLARY_BYTES

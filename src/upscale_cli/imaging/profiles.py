@@ -30,7 +30,8 @@ def conversion_note(image: Image.Image) -> str:
         return "LAB converted to sRGB"
     if _has_own_profile(image):
         return f"{image.mode} converted to sRGB through its profile"
-    return f"{image.mode} converted to sRGB without a profile: colours are approximate"
+    without = "its profile, which cannot be used" if image.info.get("icc_profile") else "a profile"
+    return f"{image.mode} converted to sRGB without {without}: colours are approximate"
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
@@ -44,7 +45,13 @@ def to_srgb(image: Image.Image) -> Image.Image:
 
 def _has_own_profile(image: Image.Image) -> bool:
     icc = image.info.get("icc_profile")
-    return icc is not None and _colour_space(icc) == image.mode
+    if icc is None or _colour_space(icc) != image.mode:
+        return False
+    try:
+        _convert(Image.new(image.mode, (1, 1)), _profile(icc))
+    except (OSError, ImageCms.PyCMSError):  # sound as far as it says what it is for
+        return False
+    return True
 
 
 def samples_to_srgb(samples: Samples, icc: bytes) -> Samples | None:

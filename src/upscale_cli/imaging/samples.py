@@ -10,6 +10,7 @@ from PIL.ImageFile import ImageFile
 
 from upscale_cli.errors import PictureError
 from upscale_cli.imaging import depth, png_chunks, profiles
+from upscale_cli.imaging.decoding import APART, PLANAR_CONFIGURATION
 from upscale_cli.imaging.picture import Channels, Samples
 
 READ_AS_8_BIT = "its samples of more than 8 bits are read as 8 bit"
@@ -42,6 +43,9 @@ def layout_of(image: ImageFile, name: str) -> Layout:
     if rawmode in ("R", "G", "B", "A") and _tiff_bits(image) > 8:
         # Decoded without a complaint, and wrongly.
         raise PictureError(f"{name}: its 16-bit colours lie in separate planes", "save it with interleaved colours")
+    if image.mode == "LAB" and _tags(image).get(PLANAR_CONFIGURATION) == APART:
+        # Pillow takes a* and b* for unsigned there.
+        raise PictureError(f"{name}: its LAB colours lie in separate planes", "save it with interleaved colours")
     grey = image.mode in _GREY_MODES or rawmode.startswith("LA;")
     notes = (profiles.conversion_note(image),) if image.mode in _CONVERTED_MODES else ()
     deep = image.mode.startswith("I") or _has_deep_colour(image, rawmode)

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from upscale_cli.errors import PictureError, UpscaleError
-from upscale_cli.imaging import metadata, profiles
+from upscale_cli.imaging import metadata, png_chunks, profiles
 from upscale_cli.imaging.atomic import whole_file
 from upscale_cli.imaging.bands import interleaved_bands
 from upscale_cli.imaging.formats import FORMATS, Format, check_output, holds_grey
@@ -24,6 +24,8 @@ from upscale_cli.imaging.tiff_writing import write_tiff
 DEFAULT_QUALITY = {"JPEG": 95, "WEBP": 95, "AVIF": 90}
 MAX_JPEG_EXIF_BYTES = 65_533
 MAX_JPEG_DPI = 65_535
+MAX_PROFILE_BYTES = {"JPEG": 255 * 65_519, "PNG": png_chunks.MAX_ANCILLARY_BYTES}
+"""A JPEG numbers a profile's segments in one byte; a larger profile in a PNG is refused by this program's reading."""
 
 
 def write_picture(
@@ -87,6 +89,10 @@ def _fitted(picture: Picture, kind: Format) -> tuple[Picture, tuple[str, ...]]:
             picture, note = _without_profile(picture, "the picture is written as RGB")
             notes.append(f"grey {note}")
         picture = replace(picture, pixels=np.repeat(picture.pixels, 3, axis=2))
+    most = MAX_PROFILE_BYTES.get(kind.name)
+    if picture.metadata.icc and most and len(picture.metadata.icc) > most:
+        picture, note = _without_profile(picture, f"over {most} bytes, more than a {kind.name} holds")
+        notes.append(note)
     if picture.metadata.icc and not kind.profile:
         picture, note = _without_profile(picture, f"{kind.name} holds none")
         notes.append(note)

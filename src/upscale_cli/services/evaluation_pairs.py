@@ -89,18 +89,22 @@ def _listed(names: set[str]) -> str:
 def read_pair(hr: Input, lr: Input | None, scale: int, reduce: Reduce, seed: int) -> tuple[Pixels, Picture]:
     """The original (H, W, 3), its sides cut to multiples of `scale`, and what the model is given of it.
 
-    Transparency is left out of both.  Raises PictureError for one that cannot be read, or whose size is not right.
+    Transparency is left out of both; what is to be said of either are the second's notes.  Raises PictureError for one
+    that cannot be read, or whose size is not right.
     """
     assert hr.path is not None
-    original = as_rgb8(read_picture(hr.path).pixels)
+    read = read_picture(hr.path)
+    notes = tuple(f"original: {note}" for note in read.notes)
+    original = as_rgb8(read.pixels)
     height, width = (side // scale for side in original.shape[:2])
     if not height or not width:
         raise PictureError(f"{hr.name}: smaller than {scale} pixels a side", "take it out")
     original = original[: height * scale, : width * scale]
     if lr is None:
-        return original, Picture(reduce(original, scale, generator_for(hr, seed)))
+        return original, Picture(reduce(original, scale, generator_for(hr, seed)), notes=notes)
     assert lr.path is not None
-    small = Picture(read_picture(lr.path).pixels)
+    given = read_picture(lr.path)
+    small = Picture(given.pixels, notes=given.notes + notes)
     if (small.width, small.height) != (width, height):
         raise PictureError(
             f"{lr.name}: {small.width}x{small.height} pixels, {hr.name} needs {width}x{height} for x{scale}",

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from upscale_cli.errors import PictureError, UsageError
-from upscale_cli.imaging.formats import SUFFIXES
+from upscale_cli.imaging.formats import PICTURE_SUFFIXES
 
 STDIN = "-"
-# Known by content once opened; a folder's other files are not even opened.
-PICTURE_SUFFIXES = frozenset((*SUFFIXES, ".dib", ".pbm", ".gif"))
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 import os
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from upscale_cli.errors import PictureError, UsageError
-from upscale_cli.imaging.formats import FORMATS, SUFFIXES, format_for
-from upscale_cli.services.inputs import PICTURE_SUFFIXES, Input, entry_of, is_folder
+from upscale_cli.imaging.formats import FORMATS, PICTURE_SUFFIXES, SUFFIXES, format_for
+from upscale_cli.services.inputs import Input, entry_of, is_folder
 from upscale_cli.services.provenance import is_own_work
 
 STDOUT = "-"
@@ -88,7 +88,10 @@ def plan_outputs(inputs: Sequence[Input], naming: Naming) -> list[Target]:
     """
     _check_request(inputs, naming)
     targets = [_target(source, naming) for source in _without_former_outputs(inputs, naming)]
-    made = {_key(path) for target in targets for path in target.places}
+    made: dict[str, list[Input]] = {}
+    for each in targets:
+        for path in each.places:
+            made.setdefault(_key(path), []).append(each.source)
     targets = [target for target in targets if not _is_output(target.source, made, naming)]
     _check_collisions([target for target in targets if target.fault is None], naming)
     return targets
@@ -227,15 +230,19 @@ def _without_former_outputs(inputs: Sequence[Input], naming: Naming) -> list[Inp
     return [source for source in inputs if not is_former(source)]
 
 
-def _is_output(source: Input, made: set[str], naming: Naming) -> bool:
-    """Whether a picture found in a folder is this command's own output.
+def _is_output(source: Input, made: Mapping[str, Sequence[Input]], naming: Naming) -> bool:
+    """Whether a picture found in a folder is this command's own output, of another one.
 
-    What will be written over must prove to be one: it may be the user's own picture, of an unlucky name.
+    What will be written over, or would itself become what another does, must prove to be one: it may be the user's own
+    picture, of an unlucky name.
     """
     if not source.scanned or source.path is None:
         return False
-    if _key(source.path) in made and (not naming.overwrite or is_own_work(source.path)):
-        return True
+    makers = made.get(_key(source.path), [])
+    if any(maker is not source for maker in makers):
+        doubtful = naming.overwrite or any(maker is source for maker in makers)
+        if not doubtful or is_own_work(source.path):
+            return True
     return naming.output is not None and _lies_in(source.path, source.below, naming.output)
 
 
@@ -251,7 +258,7 @@ def _lies_in(path: Path, below: Path, output: str) -> bool:
 
 def _check_collisions(targets: Sequence[Target], naming: Naming) -> None:
     sources = [*naming.read, *(target.source.path for target in targets if target.source.path)]
-    inputs = {key for path in sources for key in (_key(path), os.path.realpath(path).casefold())}
+    inputs = {key for path in sources for key in (_key(path), _folded(os.path.realpath(path)))}
     taken: dict[str, Target] = {}
     for target, path in [(each, place) for each in targets for place in each.places]:
         key, option = _key(path), "-o or --suffix" if path == target.path else naming.sidecar.option
@@ -261,9 +268,12 @@ def _check_collisions(targets: Sequence[Target], naming: Naming) -> None:
                 f"choose another {naming.sidecar.option}",
             )
         if key in taken:
+            former = taken[key].source
+            alike = former.path and target.source.path and _folded(former.path.name) == _folded(target.source.path.name)
             raise UsageError(
-                f"{taken[key].source.name} and {target.source.name} would both become {path}",
-                "name them apart, as with -o '{stem}_{in_ext}.png', or run them one by one",
+                f"{former.name} and {target.source.name} would both become {path}",
+                ("rename one" if alike else "name them apart, as with -o '{stem}_{in_ext}.png'")
+                + ", or run them one by one",
             )
         if key in inputs:
             raise UsageError(f"{path} is an input, and would be written over", f"choose another {option}")
@@ -282,4 +292,9 @@ def _check_place(path: Path, option: str) -> None:
 
 def _key(path: Path) -> str:
     # One file on systems that do not tell cases apart; refused everywhere, so that a script behaves alike.
-    return str(entry_of(path)).casefold()
+    return _folded(str(entry_of(path)))
+
+
+def _folded(name: str) -> str:
+    """`name` as those systems compare it: letter by letter, so that ß stays apart from ss."""
+    return name.lower()

@@ -23,7 +23,7 @@ from upscale_cli.services.training_recipe import RECIPE, as_toml, check_resumed,
 from upscale_cli.training.loop import TRANSLATIONS, TrainingReport, train
 from upscale_cli.training.processes import is_first, joined
 from upscale_cli.training.settings import RecipeSettings
-from upscale_cli.training.state import write_whole
+from upscale_cli.training.state import check_no_slim_state, write_whole
 from upscale_cli.training.teacher import Taught
 from upscale_cli.training.trainable import Trainable, Translating
 from upscale_cli.training.watch import Watch
@@ -106,6 +106,8 @@ def train_from_recipe(
             _check_unused(folder)
         if slim_state is not None:
             _check_writable(slim_state, "--slim-state")
+            if not resume:
+                check_no_slim_state(slim_state)
             sweep_temporaries(slim_state)
     if resume:
         check_resumed(folder, settings, force=force_config, message=watch.message)

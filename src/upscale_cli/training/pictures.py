@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upscale_cli.errors import PictureError, UsageError
-from upscale_cli.imaging.files import SUFFIXES, read_picture
+from upscale_cli.imaging.files import read_picture
+from upscale_cli.imaging.formats import PICTURE_SUFFIXES
 from upscale_cli.training.settings import DataSettings
 
 T = TypeVar("T")
@@ -126,7 +127,7 @@ def files_of(key: str, folder: Path) -> list[Path]:
         found = sorted(folder.iterdir())
     except OSError as error:
         raise UsageError(f"{key} = {folder}: {error.strerror}", "name a folder that can be read") from error
-    files = [path for path in found if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+    files = [path for path in found if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")]
     if not files:
         raise UsageError(f"{key} = {folder}: no pictures there", "what lies in its folders does not count")
     return files

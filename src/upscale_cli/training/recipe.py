@@ -92,6 +92,8 @@ def _said(flat: Tables, key: str) -> str:
 
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        tables = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    # What stands in further lines would be keys of their own, and lost.
+    return tables["value"] if len(tables) == 1 else text

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from upscale_cli.errors import PictureError, ResourceError, TrainingStateError
+from upscale_cli.errors import PictureError, ResourceError, TrainingStateError, UsageError
 from upscale_cli.imaging.atomic import naming_failures, whole_file
 
 AFTER_MENDING = "mend that, then go on with --resume"
@@ -98,6 +98,12 @@ def check_saved(folder: Path) -> None:
     """Raises TrainingStateError where there is nothing to resume."""
     if not saved_states(folder) and not _slim_states(folder):
         raise TrainingStateError(f"{folder}: nothing to resume, there is no checkpoint", "start without --resume")
+
+
+def check_no_slim_state(folder: Path) -> None:
+    """Raises UsageError where a slim state lies in `folder`: a new run's would take its place."""
+    if _slim_states(folder):
+        raise UsageError(f"{folder}: holds a run's slim state already", "choose another folder with --slim-state")
 
 
 def load_newest(
