@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
+from upscale_cli.imaging.sharpening import sharpen
 from upscale_cli.services.provenance import read_provenance
 
 Run = Callable[..., Any]
@@ -42,6 +43,26 @@ def test_16_bits_stay_16(run: Run, folder: Path, suffix: str) -> None:
     assert "notes" not in record
     _, record = done(run, f"a.{suffix}", "b.jpg")
     assert record["notes"] == ["16-bit input is written as 8 bit: JPEG holds no more"]
+
+
+def test_sharpening_comes_after_the_network_and_before_rounding(run: Run, folder: Path) -> None:
+    colours = np.rint(COLOURS * 65535).astype(np.uint16)
+    deep = np.dstack([colours, np.rint(RAMP * 65535).astype(np.uint16)])
+    cv2.imwrite("a.png", deep)
+    done(run, "a.png", "plain.png")
+    done(run, "a.png", "crisp.png", "--sharpen", "0.8")
+    done(run, "a.png", "tiles.png", "--sharpen", "0.8", "--tile", "16")
+    plain, crisp, tiles = (cv2.imread(f"{name}.png", cv2.IMREAD_UNCHANGED) for name in ("plain", "crisp", "tiles"))
+    assert np.array_equal(crisp[..., 3], plain[..., 3]), "transparency is no edge"
+    expected = plain[..., :3].copy()
+    sharpen(expected, 0.8, 4)
+    assert np.array_equal(crisp[..., :3], expected)
+    assert np.abs(tiles.astype(int) - crisp).max() <= 2  # of 65,535
+    assert (crisp != plain).any()
+    cv2.imwrite("b.png", (colours / 257).astype(np.uint8))
+    done(run, "b.png", "eight.png", "--sharpen", "0.8")
+    assert read_provenance(Path("eight.png"))["Sharpen"] == "0.8"
+    assert cv2.imread("eight.png", cv2.IMREAD_UNCHANGED).dtype == np.uint8
 
 
 @pytest.mark.parametrize(

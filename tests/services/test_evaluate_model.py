@@ -93,14 +93,16 @@ def test_figures_are_those_of_what_run_writes(request_for: EvaluateRequest, tmp_
     assert report.bicubic_mean.values["psnr"] == pytest.approx(sum(both) / 2)
 
 
-def test_channel_and_self_ensemble_count(request_for: EvaluateRequest) -> None:
+def test_channel_self_ensemble_and_sharpening_count(request_for: EvaluateRequest) -> None:
     plain = evaluate(request_for).model_mean
     luminance = evaluate(replace(request_for, protocol=Protocol("y", 4))).model_mean
     ensemble = evaluate(replace(request_for, upscale=replace(request_for.upscale, self_ensemble=True))).model_mean
     assert plain is not None
     assert luminance is not None
+    crisp = evaluate(replace(request_for, upscale=replace(request_for.upscale, sharpen=1.0))).model_mean
     assert ensemble is not None
-    assert len({mean.values["psnr"] for mean in (plain, luminance, ensemble)}) == 3
+    assert crisp is not None
+    assert len({mean.values["psnr"] for mean in (plain, luminance, ensemble, crisp)}) == 4
 
 
 def test_given_pictures_are_used_as_they_are(request_for: EvaluateRequest, tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def evaluate_command(
     shift_search: _ShiftSearch = 0,
     center_crop: _CenterCrop = None,
     self_ensemble: options.SelfEnsemble = False,
+    sharpen: options.Sharpen = 0.0,
     tile: options.Tile = "auto",
     fuse: options.Fuse = None,
     device: options.Device = "auto",
@@ -102,7 +103,7 @@ def evaluate_command(
     from upscale_cli.weights.store import offline_requested
 
     how = UpscaleRequest(
-        (), model=model, self_ensemble=self_ensemble, tile=side, device=device, precision=precision,
+        (), model=model, self_ensemble=self_ensemble, sharpen=sharpen, tile=side, device=device, precision=precision,
         offline=offline_requested(offline), fusion=FusionRequest(fuse),
     )  # fmt: skip
     protocol = Protocol("y" if channel == "y" else "rgb", crop_border, shift_search, center_crop)
@@ -118,4 +119,5 @@ def _heading(request: "EvaluateRequest", report: "EvaluateReport") -> str:
     """By what rules the table came about."""
     words = [f"x{report.scale}, {request.given}", report.protocol.words]
     words += ["self-ensemble"] if request.upscale.self_ensemble else []
+    words += [f"sharpened {request.upscale.sharpen:g}"] if request.upscale.sharpen else []
     return ", ".join(words)

@@ -46,6 +46,15 @@ Model = Annotated[
 SelfEnsemble = Annotated[
     bool, typer.Option("-x", "--self-ensemble", help="Mean over 8 flips and turns: better, 8 times as slow.")
 ]
+Sharpen = Annotated[
+    float,
+    typer.Option(
+        "--sharpen",
+        metavar="AMOUNT",
+        help="Crisper edges, by unsharp masking of the result; 0.5 to 1 is usual, 0 (the default) is none.",
+        show_default=False,
+    ),
+]
 Tile = Annotated[
     str, typer.Option("-t", "--tile", metavar="auto|0|N", help="Tile side in input pixels; the result is the same.")
 ]

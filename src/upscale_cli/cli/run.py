@@ -92,6 +92,7 @@ def run_command(
     width: _Width = None,
     height: _Height = None,
     self_ensemble: options.SelfEnsemble = False,
+    sharpen: options.Sharpen = 0.0,
     projection: _Projection = "official",
     tile: options.Tile = "auto",
     memory: options.Memory = None,
@@ -134,8 +135,8 @@ def run_command(
 
         request = UpscaleRequest(
             inputs=tuple(inputs), output=output, model=model, scale=scale, width=width, height=height,
-            self_ensemble=self_ensemble, device=device, format=output_format, quality=quality, suffix=suffix,
-            recursive=recursive, overwrite=overwrite, dry_run=dry_run, metadata=metadata,
+            self_ensemble=self_ensemble, sharpen=sharpen, device=device, format=output_format, quality=quality,
+            suffix=suffix, recursive=recursive, overwrite=overwrite, dry_run=dry_run, metadata=metadata,
             offline=offline_requested(offline), **settings,
             fusion=FusionRequest(fuse, fuse_with, fuse_alpha, fuse_beta, fuse_gamma, fuse_local, save_gate),
         )  # fmt: skip

@@ -129,8 +129,9 @@ class Enlarger:
         x = to_tensor(pixels).to(self._device)
         dtype = self.number_format(x)
         tile, notes = self.tile(self.network(dtype), job)
-        # 16 bits where the samples are resampled or fused afterwards, so that they are rounded once.
-        levels = picture.pixels.dtype if partner is None and job.size == job.network_size else np.dtype(np.uint16)
+        # 16 bits where the samples are resampled, fused or sharpened afterwards, so that they are rounded once.
+        last = partner is None and job.size == job.network_size and not self._request.sharpen
+        levels = picture.pixels.dtype if last else np.dtype(np.uint16)
         samples: Samples = np.empty((job.network_size[1], job.network_size[0], pixels.shape[2]), levels)
         plan = self._plan(tile, job)
         first, second = _shares(advanced, self._looks_dark(pixels))

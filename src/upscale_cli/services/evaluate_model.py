@@ -59,6 +59,7 @@ def evaluate_model(request: EvaluateRequest, watch: Watch) -> EvaluateReport:
     compare = partial(_compared, request.protocol, find_measures(request, partial(watch.downloading, "alexnet")))
     worker = worker_for(selection, request.upscale, watch)
     pictures: list[PictureScores] = []
+    reworked = selection.paired or request.upscale.sharpen > 0
 
     def measured() -> EvaluateReport:
         return EvaluateReport(worker.name, worker.sha256, scale, request.protocol, request.metrics, tuple(pictures))
@@ -68,7 +69,7 @@ def evaluate_model(request: EvaluateRequest, watch: Watch) -> EvaluateReport:
             watch.started(hr.name, number, len(pairs))
             try:
                 original, small = read_pair(hr, lr, scale, reduce, request.seed or 0)
-                job = _job(hr, small, original, paired=selection.paired)
+                job = _job(hr, small, original, reworked=reworked)
                 scores = _scores(worker, job, original, compare)
             except PictureError as error:
                 scores = PictureScores(hr.name, cause=error)
@@ -101,11 +102,11 @@ def _scores(worker: Worker | AutoWorker, job: Job, original: Pixels, compare: Co
     )
 
 
-def _job(hr: Input, small: Picture, original: Pixels, *, paired: bool) -> Job:
+def _job(hr: Input, small: Picture, original: Pixels, *, reworked: bool) -> Job:
     """The work of `upscale run` on a picture that is in memory already, and stays there."""
     size = int(original.shape[1]), int(original.shape[0])
     header = Header("PNG", small.width, small.height, small.bits, small.channels, has_alpha=False)
-    memory = memory_of(header, size, size, "PNG", paired=paired)
+    memory = memory_of(header, size, size, "PNG", reworked=reworked)
     return Job(Target(hr, None, "PNG"), b"", header, size, size, memory, (), small)
 
 

@@ -22,7 +22,7 @@ class EvaluateRequest:
     lr: a folder of low-resolution pictures; None: `degrade` makes them ('clean', 'noise:SIGMA', 'jpeg:QUALITY', or a
     recipe of `upscale degrade`).
     seed: None for 0.
-    upscale: model, device, precision, tile, self_ensemble and offline are used of it.
+    upscale: model, device, precision, tile, self_ensemble, sharpen and offline are used of it.
     """
 
     hr: Path

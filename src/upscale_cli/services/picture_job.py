@@ -65,7 +65,8 @@ def inspect(target: Target, request: UpscaleRequest, network_scale: int, *, pair
         if path is not None:
             _check_rights(path)
     local = paired and request.fusion.local
-    memory = memory_of(header, size, network_size, target.format, paired=paired, local=local)
+    reworked = paired or request.sharpen > 0
+    memory = memory_of(header, size, network_size, target.format, reworked=reworked, local=local)
     notes += header.notes + gate_notes
     return Job(target, source, header, size, network_size, memory, notes, gate_path=gate_path)
 
@@ -83,18 +84,18 @@ def memory_of(
     network_size: tuple[int, int],
     output_format: str,
     *,
-    paired: bool = False,
+    reworked: bool = False,
     local: bool = False,
 ) -> int:
     """Bytes that a picture holds at its fullest: its samples and their floats, the enlarged samples (16 bits where they
-    are resampled or may be fused afterwards), the result of resampling, the encoder's copy; for `local` fusion the gate
-    in both sizes."""
+    are resampled, or `reworked`: fused or sharpened afterwards), the result of resampling, the encoder's copy; for
+    `local` fusion the gate in both sizes."""
     colours = (1 if header.channels == "grey" else 3) + header.has_alpha
     sample = header.bits // 8
     resized = size != network_size
     given = header.width * header.height * (colours * sample + _FLOATS + _ALPHA_WORK * header.has_alpha)
     computed, pixels = network_size[0] * network_size[1], size[0] * size[1]
-    enlarged = computed * colours * (2 if resized or paired else sample)
+    enlarged = computed * colours * (2 if resized or reworked else sample)
     result = pixels * colours * 2 if resized else 0
     gate = (computed + (pixels if resized else 0)) if local else 0
     return given + enlarged + result + gate + (0 if output_format in _BANDED else pixels * _ENCODER)

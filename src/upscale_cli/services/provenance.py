@@ -8,7 +8,9 @@ from upscale_cli import SOFTWARE, __version__
 from upscale_cli.services.loading import Model
 from upscale_cli.services.upscale_report import PictureReport, UpscaleRequest
 
-_SETTINGS = ("Model-SHA256", "Scale", "Self-Ensemble", "Projection", "Tile-Statistics", "Fusion", "Partner-SHA256")
+_SETTINGS = (
+    *("Model-SHA256", "Scale", "Self-Ensemble", "Sharpen", "Projection", "Tile-Statistics", "Fusion", "Partner-SHA256"),
+)
 
 
 def provenance(request: UpscaleRequest, model: Model, report: PictureReport | None = None) -> dict[str, str]:
@@ -19,6 +21,7 @@ def provenance(request: UpscaleRequest, model: Model, report: PictureReport | No
         "Model-SHA256": model.sha256,
         "Scale": request.scale_label(model.scale),
         "Self-Ensemble": "yes" if request.self_ensemble else "no",
+        "Sharpen": f"{request.sharpen:g}" if request.sharpen else "off",
         "Precision": report.precision if report is not None else "",
         "Projection": "official" if request.projection else "off",
         "Tile-Statistics": "local" if request.local_statistics else "exact",

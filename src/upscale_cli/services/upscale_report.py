@@ -12,6 +12,7 @@ from upscale_cli.services.learning_report import LearningReport
 
 Status = Literal["done", "skipped", "failed", "planned"]
 MAX_SCALE = 64.0
+MAX_SHARPEN = 10.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class UpscaleRequest:
     width: int | None = None
     height: int | None = None
     self_ensemble: bool = False
+    sharpen: float = 0.0
     projection: bool = True
     tile: int | None = None
     memory: int | None = None
@@ -51,6 +53,8 @@ class UpscaleRequest:
         for name, value in (("--width", self.width), ("--height", self.height)):
             if value is not None and value < 1:
                 raise UsageError(f"{name} {value} is no size", "give a number of pixels")
+        if not 0 <= self.sharpen <= MAX_SHARPEN:
+            raise UsageError(f"--sharpen {self.sharpen:g} is outside 0 to {MAX_SHARPEN:g}", "0.5 to 1 is usual")
         if self.tile is not None and self.tile != 0 and self.tile < 16:
             raise UsageError(f"--tile {self.tile} is too small", "0 for the whole picture, 16 or more, or auto")
         if self.quality is not None and not 1 <= self.quality <= 100:

@@ -18,6 +18,7 @@ from upscale_cli.imaging.atomic import abandon_writes, naming_failures, whole_fi
 from upscale_cli.imaging.files import Picture, read_picture, write_picture
 from upscale_cli.imaging.picture import Samples
 from upscale_cli.imaging.resize import BICUBIC, resize
+from upscale_cli.imaging.sharpening import sharpen
 from upscale_cli.inference.device import free_memory
 from upscale_cli.inference.fusion import Gate
 from upscale_cli.inference.tiling import plan_tiles
@@ -88,6 +89,8 @@ class Worker:
         started = time.monotonic()
         with _naming_shortage(job.target.source.name):
             done = self._enlarger.enlarge(job, self._watch.advanced)
+            if self._request.sharpen:
+                sharpen(done.samples, self._request.sharpen, self._model.scale)
             pixels = _fitted(done.samples, job.size, picture)
             alpha = None if picture.alpha is None else upscale_alpha(picture.alpha, *job.size)
             if job.gate_path is not None and done.gate is not None:
