@@ -96,8 +96,8 @@ def by_models(parts: Sequence[Part], models: Sequence[str], folder: Path) -> lis
 
 
 def run(folder: Path) -> Pixels:
-    """Bicubic, the default and the photograph."""
-    return laid_out(by_models(RUN, ["auto"], folder))
+    """Bicubic, the default, the same sharpened, and the photograph."""
+    return laid_out(by_models(RUN, ["auto", "auto --sharpen 1"], folder))
 
 
 def fusion(folder: Path) -> Pixels:
