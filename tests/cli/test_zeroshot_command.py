@@ -295,6 +295,7 @@ def test_a_reference_of_another_size_or_of_several_pictures(upscale: Upscale, pi
     assert ended.code == 3
     assert "--reference hr.png: 64 x 64 pixels, the result of a.png has 144 x 128" in ended.err
     assert upscale("zeroshot", "a.png", "hr.png", "--reference", "hr.png").complained(2, "several")
+    assert upscale("zeroshot", "a.png", "--reference", "none.png").complained(2, "--reference none.png: ")
 
 
 def test_a_kernel_too_large_for_the_picture(upscale: Upscale, picture: Path) -> None:

@@ -59,6 +59,17 @@ def test_only_paths_are_rooted():
     assert rooted({"data": 3}, RecipeSettings, Path("/x")) == {"data": 3}
 
 
+def test_a_models_file_is_a_path_and_a_name_is_none(tmp_path: Path):
+    class Models(Settings):
+        start: str
+        teacher: str
+
+    (tmp_path / "mine.safetensors").touch()
+    named = {"start": "mine.safetensors", "teacher": "rwsr-psnr"}
+    assert rooted(named, Models, tmp_path) == named | {"start": str(tmp_path / "mine.safetensors")}
+    assert rooted(named, Models, tmp_path / "elsewhere") == named
+
+
 def test_what_is_no_path_is_left_to_the_model():
     for text in ("a\0b", "~nobody-of-that-name/x", "x" * 5000):
         assert rooted({"data": {"train": text}}, RecipeSettings, Path("/x"))["data"]["train"].endswith(text)

@@ -4,7 +4,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from upscale_cli.errors import UsageError
+from upscale_cli.errors import PictureError, UsageError
+from upscale_cli.imaging.files import read_header
 from upscale_cli.imaging.formats import format_for
 from upscale_cli.imaging.kernel_files import read_kernel
 from upscale_cli.methods.dualsr.config import SCALE
@@ -31,6 +32,8 @@ def adapt_to_images(request: UpscaleRequest, learning: LearningRequest, watch: W
     if given is not None and (passes := passes_for(request.scale)) > 1:
         watch.message(f"{learning.kernel}: taken for each of the {passes} halvings")
     naming = _naming(request, learning)
+    if learning.reference is not None:
+        _check_reference(learning.reference)
     inputs = collect_inputs(request.inputs, recursive=request.recursive) if learning.reference is not None else []
     if len(inputs) > 1 and len(plan_outputs(inputs, naming)) > 1:
         raise UsageError("--reference is the truth of one picture, and there are several", "run them one by one")
@@ -43,6 +46,13 @@ def adapt_to_images(request: UpscaleRequest, learning: LearningRequest, watch: W
 
     notes_on = partial(_notes_on, request, learning)
     return run_pictures(request, naming, notes_on, prepared, watch)
+
+
+def _check_reference(reference: Path) -> None:
+    try:
+        read_header(reference)
+    except PictureError as error:
+        raise UsageError(f"--reference {error.message}", error.hint) from error
 
 
 def _naming(request: UpscaleRequest, learning: LearningRequest) -> Naming:
