@@ -57,9 +57,9 @@ def test_memory_of_a_picture() -> None:
     assert memory_of(header, network, network, "JPEG") == pixels * (3 + 12 + 16 * 3 + 16 * 4)
     assert memory_of(header, (200, 100), network, "PNG") == pixels * (3 + 12 + 16 * 6 + 4 * 6)
     # What may be fused stays in 16 bits; the gate of fusion by pixel, in both sizes.
-    assert memory_of(header, network, network, "PNG", paired=True) == pixels * (3 + 12 + 16 * 6)
-    assert memory_of(header, (200, 100), network, "PNG", paired=True) == pixels * (3 + 12 + 16 * 6 + 4 * 6)
-    local = memory_of(header, (200, 100), network, "PNG", paired=True, local=True)
+    assert memory_of(header, network, network, "PNG", reworked=True) == pixels * (3 + 12 + 16 * 6)
+    assert memory_of(header, (200, 100), network, "PNG", reworked=True) == pixels * (3 + 12 + 16 * 6 + 4 * 6)
+    local = memory_of(header, (200, 100), network, "PNG", reworked=True, local=True)
     assert local == pixels * (3 + 12 + 16 * 7 + 4 * 7)
     deep = Header("PNG", 100, 50, 16, "grey", True)
     assert memory_of(deep, network, network, "TIFF") == pixels * (4 + 12 + 20 + 16 * 4)
@@ -68,7 +68,7 @@ def test_memory_of_a_picture() -> None:
 def test_24_megapixels_leave_room_in_6_gib() -> None:
     header = Header("JPEG", 6000, 4000, 8, "rgb", False)
     assert memory_of(header, (24_000, 16_000), (24_000, 16_000), "PNG") < 1.6 * 2**30
-    pair = memory_of(header, (24_000, 16_000), (24_000, 16_000), "PNG", paired=True, local=True)
+    pair = memory_of(header, (24_000, 16_000), (24_000, 16_000), "PNG", reworked=True, local=True)
     assert pair < 3 * 2**30
 
 
