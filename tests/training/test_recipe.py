@@ -64,7 +64,8 @@ def test_a_models_file_is_a_path_and_a_name_is_none(tmp_path: Path):
         start: str
         teacher: str
 
-    (tmp_path / "mine.safetensors").touch()
+    for name in ("mine.safetensors", "rwsr-psnr"):
+        (tmp_path / name).touch()
     named = {"start": "mine.safetensors", "teacher": "rwsr-psnr"}
     assert rooted(named, Models, tmp_path) == named | {"start": str(tmp_path / "mine.safetensors")}
     assert rooted(named, Models, tmp_path / "elsewhere") == named

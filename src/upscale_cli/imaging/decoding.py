@@ -28,7 +28,7 @@ MAX_TIFF_TILE_PIXELS = 1 << 24
 NEW_SUBFILE_TYPE, DNG_VERSION, TILE_WIDTH, TILE_LENGTH = 254, 50706, 322, 323
 BITS_PER_SAMPLE, SAMPLE_FORMAT, FLOAT = 258, 339, 3
 SAMPLES_PER_PIXEL, PLANAR_CONFIGURATION, APART = 277, 284, 2
-PHOTOMETRIC, YCBCR, STRIP_BYTES = 262, 6, 279
+PHOTOMETRIC, YCBCR, STRIP_BYTES, TILE_BYTES = 262, 6, 279, 325
 BIGTIFF_STARTS = (b"II+\0", b"MM\0+")
 TIFF_STARTS = (b"II*\0", b"MM\0*", *BIGTIFF_STARTS)
 
@@ -173,7 +173,8 @@ def _check_strips(image: ImageFile, name: str) -> None:
     """Raises PictureError where strips or tiles of an uncompressed TIFF are missing: Pillow leaves them black."""
     parts = [part.extents for part in image.tile if part.codec_name == "raw" and part.extents is not None]
     tags = getattr(image, "tag_v2", {})
-    if parts and tags.get(PHOTOMETRIC) == YCBCR and sum(tags.get(STRIP_BYTES, ())) < 3 * image.width * image.height:
+    stored = tags.get(STRIP_BYTES) or tags.get(TILE_BYTES)
+    if parts and tags.get(PHOTOMETRIC) == YCBCR and stored and sum(stored) < 3 * image.width * image.height:
         # Pillow would take them for three values a pixel, and what stands behind them for the rest.
         raise PictureError(f"{name}: its colours are subsampled without compression", "save it as RGB")
     planes = _integer(tags.get(SAMPLES_PER_PIXEL)) if tags.get(PLANAR_CONFIGURATION) == APART else 1

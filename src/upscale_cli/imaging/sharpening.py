@@ -11,7 +11,7 @@ SIGMA = 0.375
 """The Gaussian's standard deviation in pixels of the input: as wide as what enlarging leaves soft."""
 _REACH = 3
 _AT_ONCE = 1 << 22
-"""Samples of a band of rows; beside them, four bytes each, the work takes no memory."""
+"""Samples of a band of rows: the work takes some twenty bytes for each of these, however large the picture."""
 
 
 def sharpen(samples: Samples, amount: float, scale: int) -> None:

@@ -1,6 +1,6 @@
 """Sharpened originals to learn from (Wang et al., "Real-ESRGAN", ICCVW 2021, which calls what they train Real-ESRGAN+).
 
-A network that is compared with them draws crisper edges; to sharpen its pictures afterwards sharpens its errors too.
+A network that is compared with them draws crisper edges.
 """
 
 import torch

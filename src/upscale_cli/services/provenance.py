@@ -9,7 +9,8 @@ from upscale_cli.services.loading import Model
 from upscale_cli.services.upscale_report import PictureReport, UpscaleRequest
 
 _SETTINGS = (
-    *("Model-SHA256", "Scale", "Self-Ensemble", "Sharpen", "Projection", "Tile-Statistics", "Fusion", "Partner-SHA256"),
+    *("Model-SHA256", "Scale", "Self-Ensemble", "Sharpen"),
+    *("Projection", "Tile-Statistics", "Fusion", "Partner-SHA256"),
 )
 
 

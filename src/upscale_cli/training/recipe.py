@@ -48,14 +48,14 @@ MODEL_KEYS = ("start", "teacher")
 def rooted(tables: Mapping[str, Any], model: type[BaseModel], folder: Path) -> Tables:
     """`tables` with the paths among the keys of `model` made absolute, relative ones from `folder`.
 
-    A key that names a model, or its file, is such a path where that file is there.
+    A key that names a model, or its file, is such a path where it looks like one and that file is there.
     """
     result = dict(tables)
     for key, value in tables.items():
         if key in MODEL_KEYS and isinstance(value, str):
             with contextlib.suppress(OSError, ValueError, RuntimeError):
                 file = (folder / Path(value).expanduser()).resolve()
-                result[key] = str(file) if file.is_file() else value
+                result[key] = str(file) if file.suffix and file.is_file() else value
             continue
         kind = model.model_fields[key].annotation if key in model.model_fields else None
         if isinstance(value, str) and _is_path(kind):
