@@ -50,7 +50,8 @@ def test_sharpening_comes_after_the_network_and_before_rounding(run: Run, folder
     deep = np.dstack([colours, np.rint(RAMP * 65535).astype(np.uint16)])
     cv2.imwrite("a.png", deep)
     done(run, "a.png", "plain.png")
-    done(run, "a.png", "crisp.png", "--sharpen", "0.8")
+    _, record = done(run, "a.png", "crisp.png", "--sharpen", "0.8")
+    assert record["sharpen"] == 0.8
     done(run, "a.png", "tiles.png", "--sharpen", "0.8", "--tile", "16")
     plain, crisp, tiles = (cv2.imread(f"{name}.png", cv2.IMREAD_UNCHANGED) for name in ("plain", "crisp", "tiles"))
     assert np.array_equal(crisp[..., 3], plain[..., 3]), "transparency is no edge"
@@ -62,6 +63,7 @@ def test_sharpening_comes_after_the_network_and_before_rounding(run: Run, folder
     cv2.imwrite("b.png", (colours / 257).astype(np.uint8))
     done(run, "b.png", "eight.png", "--sharpen", "0.8")
     assert read_provenance(Path("eight.png"))["Sharpen"] == "0.8"
+    assert ", sharpened 0.8" in run("b.png", "-o", "c.png", "--sharpen", "0.8", "-v").err
     assert cv2.imread("eight.png", cv2.IMREAD_UNCHANGED).dtype == np.uint8
 
 

@@ -106,7 +106,8 @@ class RunConsole:
             tiles = f"tile {report.tile} ({report.tiles} tiles)" if report.tile else "in one piece"
             if report.choice is not None:
                 self._line(f"  {report.choice.words}")
-            self._line(f"  model {report.model} ({report.sha256[:12]}), {report.precision}, {tiles}")
+            crisp = f", sharpened {report.sharpen:g}" if report.sharpen else ""
+            self._line(f"  model {report.model} ({report.sha256[:12]}), {report.precision}, {tiles}{crisp}")
             if report.fusion is not None:
                 self._line(f"  {report.fusion.words}")
 

@@ -122,6 +122,7 @@ class PictureReport:
     tile: int | None = None
     tiles: int | None = None
     memory: int | None = None
+    sharpen: float | None = None
     seconds: float | None = None
     fusion: FusionReport | None = None
     choice: Choice | None = None

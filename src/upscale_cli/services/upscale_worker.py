@@ -141,6 +141,7 @@ class Worker:
             tile,
             len(plan_tiles(header.height, header.width, tile, network.halo)),
             self._enlarger.memory(network, tile, job),
+            sharpen=self._request.sharpen or None,
             choice=job.choice,
         )
 
