@@ -43,7 +43,7 @@ def test_a_current_folder_that_is_gone_is_said(folder: Path, command: str) -> No
     script = f"cd {gone} && rmdir {gone} && {sys.executable} -m upscale_cli {command} a.png -o b"
     ended = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.count("\n") == 1
+    assert ended.stderr == "error: the current folder is gone (change to another one)\n"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "-h"], ["--version"], ["models", "list"]])

@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -74,6 +75,7 @@ def _give_way() -> None:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
+        _refuse_gone_folder()
         _refuse_empty(sys.argv[1:] if arguments is None else arguments)
         result = typer.main.get_command(app).main(arguments, prog_name="upscale", standalone_mode=False)
         if not result:  # else a fault of standard output has been told, or one that weighs more
@@ -91,22 +93,19 @@ def _run(arguments: Sequence[str] | None) -> int:
     except MemoryError:
         _print("error: out of memory (close other programs, or lower --memory)")
         return ExitCode.RESOURCES
-    except Exception as error:  # noqa: BLE001 - the last resort
-        if isinstance(error, FileNotFoundError) and _is_folder_gone():
-            _print("error: the current folder is gone (change to another one)")
-            return ExitCode.USAGE
+    except Exception:  # noqa: BLE001 - the last resort
         traceback.print_exc()
         _print(f"error: this is a bug in upscale-cli {__version__}; please report it with the lines above")
         return ExitCode.BUG
     return result if isinstance(result, int) else ExitCode.DONE
 
 
-def _is_folder_gone() -> bool:
+def _refuse_gone_folder() -> None:
+    """Raises UsageError where the current folder was removed: names mean nothing there, and torch does not load."""
     try:
-        os.getcwd()  # noqa: PTH109 - as what failed has asked
-    except FileNotFoundError:
-        return True
-    return False
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("the current folder is gone", "change to another one") from error
 
 
 def _refuse_empty(arguments: Sequence[str]) -> None:

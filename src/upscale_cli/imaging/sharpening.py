@@ -9,7 +9,8 @@ from upscale_cli.imaging.picture import Samples
 
 SIGMA = 0.375
 """The Gaussian's standard deviation in pixels of the input: as wide as what enlarging leaves soft."""
-_REACH = 3
+REACH = 3
+"""Standard deviations at which the Gaussian is cut off, rounded up to whole pixels."""
 _AT_ONCE = 1 << 22
 """Samples of a band of rows: the work takes some twenty bytes for each of these, however large the picture."""
 
@@ -21,7 +22,7 @@ def sharpen(samples: Samples, amount: float, scale: int) -> None:
     """
     height, width, channels = samples.shape
     sigma = SIGMA * scale
-    radius = math.ceil(_REACH * sigma)
+    radius = math.ceil(REACH * sigma)
     step = max(radius, _AT_ONCE // (width * channels))
     above = samples[:0].copy()
     for top in range(0, height, step):

@@ -3,20 +3,19 @@
 A network that is compared with them draws crisper edges.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-REACH = 3
-"""Standard deviations at which the Gaussian is cut off."""
+from upscale_cli.imaging.sharpening import REACH, SIGMA
 
 
-def sharpened(x: Tensor, amount: float, sigma: float) -> Tensor:
-    """Unsharp masking, x + amount (x - the Gaussian mean of x), within its range; (B, 3, H, W) in [0, 255].
-
-    sigma: the Gaussian's standard deviation in pixels.  Beyond the border its last pixel goes on.
-    """
-    radius = round(REACH * sigma)
+def sharpened(x: Tensor, amount: float, scale: int) -> Tensor:
+    """What `imaging.sharpening.sharpen` does to a picture, for batches on any device; (B, 3, H, W) in [0, 255]."""
+    sigma = SIGMA * scale
+    radius = math.ceil(REACH * sigma)
     places = torch.arange(-radius, radius + 1, device=x.device, dtype=x.dtype)
     weights = torch.exp(-places.square() / (2 * sigma**2))
     weights = weights / weights.sum()

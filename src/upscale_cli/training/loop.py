@@ -71,9 +71,8 @@ def train(
     translations are to be kept beside each saved state, in TRANSLATIONS in `folder`.
     taken is called before anything is written, once the state that is gone on from has proved to fit.
     should_stop is asked after each step, like `watch`; a True, in any of the processes, saves and returns.
-    Raises TrainingStateError on a loss, gradient, weight or output that is not finite (the newest checkpoint is from
-    before it) and where there is nothing to resume or it is of another network, ResourceError where the folder cannot
-    be written.
+    Raises TrainingStateError on a loss, gradient, weight or output that is not finite (the newest checkpoint is older)
+    and where there is nothing to resume or it is of another network, ResourceError for a folder that takes no more.
     """
     processes = processes or Processes(torch.device("cpu"))
     learner = Learner(trainable, settings, processes)

@@ -77,7 +77,7 @@ class Training:
         fake = self.G(x, self._dtype)
         weights = self.settings.loss
         if weights.sharpen:
-            y = sharpened(y, weights.sharpen, weights.sharpen_sigma)
+            y = sharpened(y, weights.sharpen, self._scale)
         terms: Terms = {"l1": weights.l1 * content_loss(fake, y) / 255}
         if weights.mse:
             terms["mse"] = weights.mse * mse_loss(fake / 255, y / 255)

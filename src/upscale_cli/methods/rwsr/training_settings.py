@@ -25,9 +25,8 @@ class LossSettings(Settings):
     ssim: float = Field(default=0.0, ge=0)
     """Of 1 - SSIM. Ours: structure counts for more than in L_1 alone."""
     sharpen: float = Field(default=0.0, ge=0, le=10)
-    """Not a weight: how much the originals are sharpened before all terms (Real-ESRGAN+); 0.5 to 1 is crisp."""
-    sharpen_sigma: float = Field(default=1.5, gt=0, le=10)
-    """Pixels of the original: the Gaussian whose difference from them is added."""
+    """Not a weight: how much the originals are sharpened before all terms (Real-ESRGAN+), as `upscale run --sharpen`
+    does; 0.5 to 1 is crisp."""
     flat: float = Field(default=0.0, ge=0)
     """Ours: mean |G(c) - c| over flat pictures c of all colours; needs `generator.padding = "replicate"`."""
     grid: float = Field(default=0.0, ge=0)
